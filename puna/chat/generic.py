@@ -27,7 +27,7 @@ from puna.chat.gotemplate.nodes import (
 )
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.answer import Notation
-from puna.chat.grammars.objects import alone, bare, call, listed
+from puna.chat.grammars.objects import alone, bare, call, call_list
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.lenient import LENIENT
@@ -77,7 +77,7 @@ def _notation(format: Tagged) -> Notation:
         marker = next(iter(format.calls))
         one = call(rules, functions, keys=("arguments", "parameters"))
         close = _closing(marker)
-        body = rules.any_of("calls", [one, listed(one, parallel=parallel)])
+        body = rules.any_of("calls", [one, call_list(one, parallel=parallel)])
         end = f" SPACE {rules.marker(close)}" if close else ""
         return Calls({marker: f"SPACE {body}{end}"})
 

@@ -12,7 +12,7 @@ from puna.errors import PunaError
 from puna.types import Message
 
 from .notes import notes_as_user
-from .prompt import Prompt, Template, continued
+from .prompt import Prompt, Template, is_continued
 from .shape import Shape, shape_of, strictest_form
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def jinja(source: str, *, bos: str, eos: str) -> Template:
     with later system messages in place, then with all of them in front. A last message of the assistant stays
     open.
     """
-    from .sandbox import TemplateRefusal, bounded, compiled
+    from .sandbox import TemplateRefusal, compile_template, render
 
     def refuse(reason: object) -> None:
         raise TemplateRefusal(str(reason))
@@ -44,10 +44,10 @@ def jinja(source: str, *, bos: str, eos: str) -> Template:
         "raise_exception": refuse,
         "strftime_now": lambda form: datetime.now().strftime(form),
     }
-    template, read = compiled(source, names)
+    template, read = compile_template(source, names)
 
     def probe(messages: list[dict[str, Any]], tools: list[Any] | None) -> str:
-        return bounded(template, {"messages": messages, "tools": tools, "add_generation_prompt": True})
+        return render(template, {"messages": messages, "tools": tools, "add_generation_prompt": True})
 
     efforts = frozenset(level.lower() for _, level in _EFFORT.findall(source))
     return _JinjaTemplate(template, read, shape_of(source, probe), efforts)
@@ -65,22 +65,22 @@ class _JinjaTemplate:
     def render(self, prompt: Prompt) -> str:
         given = prompt.messages
         try:
-            return self._rendered(prompt)
+            return self._render(prompt)
         except PunaError as refusal:
             refused = refusal
         for messages in (strictest_form(notes_as_user(given)), strictest_form(given)):
             if messages != prompt.messages:
                 prompt = msgspec.structs.replace(prompt, messages=messages)
                 try:
-                    return self._rendered(prompt)
+                    return self._render(prompt)
                 except PunaError as refusal:
                     refused = refusal
         raise refused
 
-    def _rendered(self, prompt: Prompt) -> str:
-        if prompt.add_generation_prompt and continued(prompt.messages):
+    def _render(self, prompt: Prompt) -> str:
+        if prompt.add_generation_prompt and is_continued(prompt.messages):
             *before, last = prompt.messages
-            marked = msgspec.structs.replace(prompt, messages=[*before, _marked(last)])
+            marked = msgspec.structs.replace(prompt, messages=[*before, _mark_end(last)])
             text, cut, _ = self._text(marked, add_generation_prompt=False).rpartition(_CUT)
             if cut:
                 return text
@@ -89,11 +89,11 @@ class _JinjaTemplate:
         return self._text(prompt, add_generation_prompt=prompt.add_generation_prompt)
 
     def _text(self, prompt: Prompt, *, add_generation_prompt: bool) -> str:
-        from .sandbox import Given, bounded
+        from .sandbox import ReadOnlyList, render
 
         given: dict[str, Any] = {
-            "messages": Given(self._shape.messages(prompt.messages)),
-            "tools": Given(prompt.tools) if prompt.tools else self._shape.no_tools,
+            "messages": ReadOnlyList(self._shape.messages(prompt.messages)),
+            "tools": ReadOnlyList(prompt.tools) if prompt.tools else self._shape.no_tools,
             "add_generation_prompt": add_generation_prompt,
         }
         if prompt.think is not None:
@@ -101,7 +101,7 @@ class _JinjaTemplate:
             effort = self._effort(prompt.think)
             if effort:
                 given["reasoning_effort"] = given["reasoning_strength"] = effort
-        return bounded(self._template, given)
+        return render(self._template, given)
 
     def _effort(self, think: bool | str) -> str | None:
         """The template's name for the level of reasoning; None for its default."""
@@ -111,7 +111,7 @@ class _JinjaTemplate:
         return None if level == "none" and level not in self._efforts else level
 
 
-def _marked(message: Message) -> Message:
+def _mark_end(message: Message) -> Message:
     if message.content:
         return msgspec.structs.replace(message, content=message.content + _CUT)
     return msgspec.structs.replace(message, thinking=message.thinking + _CUT)

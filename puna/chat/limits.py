@@ -46,7 +46,7 @@ def spend(units: int) -> None:
             raise LimitExceeded("the template takes too many steps")
 
 
-def charged(value: Any) -> Any:
+def charge(value: Any) -> Any:
     """`value`, after spending units for its size."""
     if isinstance(value, str):
         spend(len(value) >> 6)
@@ -61,7 +61,7 @@ def printable(value: Any) -> Any:
     """`value`. Raises LimitExceeded if its text is too long. A value counts each time it occurs."""
     if isinstance(value, str):
         limit(len(value))
-        return charged(value)
+        return charge(value)
     pending, size = [value], 0
     while pending:
         item = pending.pop()
@@ -113,7 +113,7 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         raise LimitExceeded(f"{name} is not for templates")
 
 
-def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def guard(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The filter `name`, with a bounded and charged result."""
     skipped = 1 if hasattr(function, "jinja_pass_arg") else 0
     check = _CHECKS.get(name)
@@ -123,12 +123,12 @@ def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         passed, value, others = args[:skipped], args[skipped], args[skipped + 1 :]
         if name == "join" and not isinstance(value, str):
             value = list(value)
-        charged(value)
+        charge(value)
         if name in _COUNTING:
             _numbers(others, kwargs)
         if check:
             check(value, *others, **kwargs)
-        return charged(function(*passed, value, *others, **kwargs))
+        return charge(function(*passed, value, *others, **kwargs))
 
     return run
 

@@ -56,11 +56,11 @@ class _GoTemplate:
 
     def render(self, prompt: Prompt) -> str:
         try:
-            return self._rendered(prompt)
+            return self._render(prompt)
         except RecursionError:
             raise BadRequest("template: tools or arguments are nested too deeply") from None
 
-    def _rendered(self, prompt: Prompt) -> str:
+    def _render(self, prompt: Prompt) -> str:
         common = {
             "Response": "",
             "Think": bool(prompt.think),
@@ -70,7 +70,7 @@ class _GoTemplate:
         if prompt.prompt and prompt.suffix:
             return self._whole.execute({"Prompt": prompt.prompt, "Suffix": prompt.suffix, **common})
         if "messages" not in self.names:
-            return self._turn_by_turn(_collated(prompt.messages), common)
+            return self._turn_by_turn(_merge_turns(prompt.messages), common)
         tools = AbsentList() if prompt.tools is None else JsonList(map(ToolRecord, prompt.tools))
         leading = before_answers(prompt.messages) if self._in_place else prompt.messages
         return self._conversation(prompt.messages, _system(leading), {"Tools": tools, **common})
@@ -88,7 +88,7 @@ class _GoTemplate:
         return renders_notes_in_place(lambda messages: self._conversation(messages, "", common))
 
     def _conversation(self, messages: list[Message], system: str, more: dict[str, Any]) -> str:
-        turns = [TurnRecord(message, content) for message, content in _collated(messages)]
+        turns = [TurnRecord(message, content) for message, content in _merge_turns(messages)]
         return self._whole.execute({"System": system, "Messages": turns, **more})
 
     def _turn_by_turn(self, turns: list[tuple[Message, str]], common: dict[str, Any]) -> str:
@@ -114,7 +114,7 @@ def _system(messages: list[Message]) -> str:
     return "\n\n".join(with_markers(message) for message in messages if message.role == "system")
 
 
-def _collated(messages: list[Message]) -> list[tuple[Message, str]]:
+def _merge_turns(messages: list[Message]) -> list[tuple[Message, str]]:
     """The messages and their text. Merges consecutive messages of one role, except tool results."""
     turns: list[tuple[Message, str]] = []
     for message in messages:

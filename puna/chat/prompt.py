@@ -37,7 +37,7 @@ class Template(Protocol):
         ...
 
 
-def continued(messages: list[Message]) -> bool:
+def is_continued(messages: list[Message]) -> bool:
     """Whether the last message is a partial answer without calls, which the model should continue."""
     if not messages or messages[-1].role != "assistant" or messages[-1].tool_calls:
         return False

@@ -265,7 +265,7 @@ def recognize(source: str) -> KnownTemplate | None:
     if can_call_tools(source) or can_think(source):
         return None
     try:
-        written = _written(jinja(source, bos="", eos=""))
+        written = _comparable_text(jinja(source, bos="", eos=""))
     except PunaError:
         return None
     found = [
@@ -279,8 +279,8 @@ def recognize(source: str) -> KnownTemplate | None:
 
 @cache
 def _turns() -> list[str]:
-    return [_written(go(form.template)) for form in _KNOWN_TEMPLATES]
+    return [_comparable_text(go(form.template)) for form in _KNOWN_TEMPLATES]
 
 
-def _written(template: Template) -> str:
+def _comparable_text(template: Template) -> str:
     return _ENDS.sub("", template.render(_PROBE))

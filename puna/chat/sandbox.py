@@ -23,7 +23,7 @@ _LEFT_OUT += ("wordwrap", "xmlattr")
 """Forbidden filters: they can grow text without limit, and no chat template uses them."""
 
 
-class Given(list[Any]):
+class ReadOnlyList(list[Any]):
     """A read-only list for templates."""
 
 
@@ -31,7 +31,7 @@ class TemplateRefusal(Exception):
     """The template called raise_exception to refuse these messages."""
 
 
-def compiled(source: str, names: dict[str, Any]) -> tuple[Template, frozenset[str]]:
+def compile_template(source: str, names: dict[str, Any]) -> tuple[Template, frozenset[str]]:
     """The compiled template with globals `names`, and the variables that it reads. Raises BadRequest."""
     environment = _environment()
     try:
@@ -45,7 +45,7 @@ def compiled(source: str, names: dict[str, Any]) -> tuple[Template, frozenset[st
     return Template.from_code(environment, code, environment.make_globals(names)), read
 
 
-def bounded(template: Template, given: dict[str, Any]) -> str:
+def render(template: Template, given: dict[str, Any]) -> str:
     """The rendered text. Raises BadRequest with raise_exception's message, PunaError for other errors."""
     try:
         with limits.budget():
@@ -119,11 +119,11 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         limits.binary(operator, left, right)
-        return limits.charged(super().call_binop(context, operator, left, right))
+        return limits.charge(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         limits.call(__obj, args, kwargs)
-        return limits.charged(super().call(__context, __obj, *args, **kwargs))
+        return limits.charge(super().call(__context, __obj, *args, **kwargs))
 
 
 def _to_json(
@@ -155,7 +155,7 @@ def _environment() -> _Environment:
         del environment.filters[name]
     environment.filters["tojson"] = _to_json
     for name, function in environment.filters.items():
-        environment.filters[name] = limits.guarded(name, function)
+        environment.filters[name] = limits.guard(name, function)
     environment.filters |= {"puna_pay": _pay, "puna_printable": _printable}
     for name in ("lipsum", "cycler", "joiner"):
         del environment.globals[name]

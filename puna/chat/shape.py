@@ -114,7 +114,7 @@ def strictest_form(messages: list[Message]) -> list[Message]:
     """
     systems = [message.content for message in messages if message.role in LEADING]
     turns = [Message(role="system", content="\n\n".join(systems))] if systems else []
-    for message in _identified(messages):
+    for message in _with_ids(messages):
         if message.role in LEADING:
             continue
         if message.tool_calls and message.content and message.thinking:
@@ -127,7 +127,7 @@ def strictest_form(messages: list[Message]) -> list[Message]:
     return turns
 
 
-def _identified(messages: Iterable[Message]) -> Iterator[Message]:
+def _with_ids(messages: Iterable[Message]) -> Iterator[Message]:
     """The messages with ids of nine letters or digits. A result without an id belongs to the next call."""
     count, open_calls = 0, list[tuple[str, str]]()
     for message in messages:

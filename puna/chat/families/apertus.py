@@ -9,7 +9,7 @@ from typing import Any
 
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
-from puna.chat.grammars.objects import arguments, listed
+from puna.chat.grammars.objects import arguments, call_list
 from puna.chat.grammars.rules import in_json
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.values import json_object
@@ -24,13 +24,13 @@ def _calls(source: Scanner, tools: Tools) -> Step[None]:
     separator = ","
     while separator == ",":
         yield from source.blank()
-        source.called(*_named(json_object((yield from source.bracketed()))))
+        source.called(*_name_and_arguments(json_object((yield from source.bracketed()))))
         yield from source.blank()
         separator = yield from source.choice(",", "]")
     yield from source.closer(CLOSE)
 
 
-def _named(call: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _name_and_arguments(call: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if len(call) != 1:
         raise Malformed
     [(name, arguments)] = call.items()
@@ -51,7 +51,7 @@ def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Ca
         f'"{{" SPACE {in_json(one.name)} SPACE ":" SPACE {arguments(rules, one)} SPACE "}}"'
         for one in functions
     ]
-    body = listed(rules.any_of("call", objects), parallel=parallel)
+    body = call_list(rules.any_of("call", objects), parallel=parallel)
     return Calls({OPEN: f"SPACE {body} SPACE {rules.marker(CLOSE)}"})
 
 

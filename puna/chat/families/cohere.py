@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
-from puna.chat.grammars.objects import call, listed
+from puna.chat.grammars.objects import call, call_list
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import after, json_calls
 from puna.chat.renderers import Renderer
@@ -39,7 +39,7 @@ _FORMAT = Tagged(
 
 def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions, name="tool_name", keys=("parameters",), before="tool_call_id")
-    body = listed(one, parallel=parallel)
+    body = call_list(one, parallel=parallel)
     return Calls(
         {
             "<|START_ACTION|>": f"SPACE {body} SPACE {rules.marker('<|END_ACTION|>')}",

@@ -9,7 +9,7 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import after_markers, names
 from puna.chat.grammars import gemma_calls as written
 from puna.chat.parsing import Tagged
-from puna.chat.parsing.gemma_calls import gemma_calls, unmarked
+from puna.chat.parsing.gemma_calls import gemma_calls, unmarked_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.functiongemma import functiongemma
 
@@ -17,7 +17,7 @@ _OPEN, _CLOSE, _QUOTE = "<start_function_call>", "<end_function_call>", "<escape
 
 _FORMAT = Tagged(
     calls={_OPEN: gemma_calls(_CLOSE, _QUOTE)},
-    lenient={"call:": unmarked(_CLOSE, _QUOTE)},
+    lenient={"call:": unmarked_calls(_CLOSE, _QUOTE)},
     special=frozenset({_OPEN, _CLOSE, _QUOTE}),
 )
 

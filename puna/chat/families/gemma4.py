@@ -10,7 +10,7 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import after_markers, names
 from puna.chat.grammars import gemma_calls as written
 from puna.chat.parsing import Tagged, ThinkingTags
-from puna.chat.parsing.gemma_calls import gemma_calls, unmarked
+from puna.chat.parsing.gemma_calls import gemma_calls, unmarked_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.gemma4 import large, small
 
@@ -19,7 +19,7 @@ _OPEN, _CLOSE, _QUOTE = "<|tool_call>", "<tool_call|>", '<|"|>'
 _FORMAT = Tagged(
     tags=ThinkingTags("<|channel>", "<channel|>", name="thought\n", anywhere=True),
     calls={_OPEN: gemma_calls(_CLOSE, _QUOTE)},
-    lenient={"call:": unmarked(_CLOSE, _QUOTE)},
+    lenient={"call:": unmarked_calls(_CLOSE, _QUOTE)},
     dropped=("<channel|>",),
     special=frozenset({"<|channel>", "<channel|>", _OPEN, _CLOSE, "<|tool_response>", _QUOTE}),
 )

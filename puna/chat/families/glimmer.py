@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Constraint, Rules, ToolFunction
 from puna.chat.grammars.answer import content
-from puna.chat.grammars.invoked import invoked
+from puna.chat.grammars.invoked import invocation_rules
 from puna.chat.grammars.rules import literal, literals
 from puna.chat.parsing import Content, Expected, Malformed, Scanner, Step, Thought, Tools
 from puna.chat.parsing.invoked import elements
@@ -193,7 +193,7 @@ def _constrain(constraint: Constraint) -> Grammar | None:
     rules = Rules()
     calls = ""
     if constraint.functions:
-        all_of_them = invoked(
+        all_of_them = invocation_rules(
             rules,
             constraint.functions,
             constraint.parallel,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import after_markers, names
-from puna.chat.grammars.keyed import keyed
+from puna.chat.grammars.keyed import keyed_notation
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.keyed import KEY, KEY_END, VALUE, VALUE_END, keyed_calls
 from puna.chat.renderers import Renderer
@@ -30,5 +30,5 @@ FAMILY = Family(
     ),
     evidence=(Evidence(("<arg_key>",), EvidenceRank.ADAPTED),),
     format=_FORMAT,
-    constrain=after_markers(_FORMAT, keyed, names.IDENTIFIER),
+    constrain=after_markers(_FORMAT, keyed_notation, names.IDENTIFIER),
 )

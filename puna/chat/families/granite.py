@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
-from puna.chat.grammars.objects import call, listed
+from puna.chat.grammars.objects import call, call_list
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.lenient import LENIENT
@@ -33,7 +33,7 @@ _FORMAT = Tagged(
 
 def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions)
-    many = listed(one, parallel=parallel)
+    many = call_list(one, parallel=parallel)
     return Calls(
         {
             "<|tool_call|>": f"SPACE {many} (SPACE {rules.marker('<|/tool_call|>')})?",

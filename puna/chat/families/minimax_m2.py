@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
-from puna.chat.grammars.invoked import invoked
+from puna.chat.grammars.invoked import invocation_rules
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.invoked import invocations
 
@@ -23,7 +23,7 @@ _FORMAT = Tagged(
 
 
 def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-    calls = invoked(
+    calls = invocation_rules(
         rules,
         functions,
         parallel,

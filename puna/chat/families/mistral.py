@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
-from puna.chat.grammars.objects import arguments, call, listed
+from puna.chat.grammars.objects import arguments, call, call_list
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
@@ -45,7 +45,7 @@ _FORMAT = Tagged(
 
 def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions, before="id", after="id", either_order=True)
-    several = listed(one, parallel=parallel)
+    several = call_list(one, parallel=parallel)
     given, number = rules.marker("[ARGS]"), f"{rules.marker('[CALL_ID]')} /[A-Za-z0-9]{{1,16}}/"
     named = [
         f"{literal(function.name)} ({number} {given} | ({given})?) SPACE {arguments(rules, function)}"

@@ -16,7 +16,7 @@ from puna.chat.parsing.lenient import LENIENT
 OPEN, CLOSE = "<|tool_call|>", "<|/tool_call|>"
 
 
-def _listed(source: Scanner, tools: Tools) -> Step[None]:
+def _list(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.ahead()) != "[":
         raise Malformed
@@ -24,7 +24,7 @@ def _listed(source: Scanner, tools: Tools) -> Step[None]:
 
 
 _FORMAT = Tagged(
-    calls={"functools": _listed, OPEN: json_calls(CLOSE)},
+    calls={"functools": _list, OPEN: json_calls(CLOSE)},
     bare=bare_objects,
     lenient=LENIENT,
     special=frozenset({OPEN, CLOSE}),

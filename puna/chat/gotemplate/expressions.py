@@ -120,7 +120,7 @@ class Expressions(Cursor):
         if token.kind in ("number", "char"):
             return Constant(at, text, self.number(token))
         if token.kind == "string":
-            return Constant(at, text, self.unquoted(token))
+            return Constant(at, text, self.unquote(token))
         if token.kind == "(":
             return self.pipeline("parenthesized pipeline", ")")
         self.next_index -= 1
@@ -132,7 +132,7 @@ class Expressions(Cursor):
         except ValueError as error:
             self.fail(str(error), token.at)
 
-    def unquoted(self, token: Token) -> str:
+    def unquote(self, token: Token) -> str:
         try:
             return literals.string(token.text)
         except ValueError as error:

@@ -119,7 +119,7 @@ class Operations:
         fail, miscount = self.failure(node), self.miscount(name, function.least, function.most)
         call, check = function.run, None
         if len(operands) < texts:
-            check = self.checked(operands[-1] if operands else name, "invalid value; expected string")
+            check = self.string_check(operands[-1] if operands else name, "invalid value; expected string")
 
         def apply(run: Run, dot: Any, piped: Any) -> Any:
             count = len(arguments) + (piped is not NOTHING)
@@ -171,10 +171,10 @@ class Operations:
                 reason = f"expected string; found {node.source}"
             return lambda run, dot: fail(reason)
         nil = "wrong type for value; expected string; got interface {}"
-        value_of, check = self.operand(node), self.checked(node, nil)
+        value_of, check = self.operand(node), self.string_check(node, nil)
         return lambda run, dot: check(value_of(run, dot))
 
-    def checked(self, node: Node, nil: str) -> Callable[[Any], str]:
+    def string_check(self, node: Node, nil: str) -> Callable[[Any], str]:
         """A check that passes strings and refuses other values, nil with the reason `nil`."""
         fail = self.failure(node)
 

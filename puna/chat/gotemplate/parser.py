@@ -166,7 +166,7 @@ class _TemplateParser(Expressions):
     def template_name(self, token: Token, context: str) -> str:
         if token.kind != "string":
             self.unexpected(token, context)
-        return self.unquoted(token)
+        return self.unquote(token)
 
 
 def _is_empty(body: Statements) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .values import ExecError, plain, type_name
-from .verbs import Spec, formatted
+from .verbs import Spec, format_value
 
 _FLAGS = re.compile(r"[-+# 0]*")
 _DIGITS = re.compile(r"[0-9]*")
@@ -59,19 +59,19 @@ class _Filling:
 
     def directive(self) -> None:
         """One directive; a number in brackets selects the value for what follows it directly."""
-        flags = self.matched(_FLAGS)
+        flags = self.match(_FLAGS)
         numbered, good = self.index()
-        if self.taken("*"):
+        if self.take("*"):
             width, numbered = self.star("WIDTH"), False
         else:
             width = self.number("width")
             good = good and not (numbered and width is not None)
         precision = None
-        if self.taken("."):
+        if self.take("."):
             good = good and not numbered
             numbered, well = self.index()
             good = good and well
-            if self.taken("*"):
+            if self.take("*"):
                 precision, numbered = self.star("PREC"), False
             else:
                 precision = self.number("precision") or 0
@@ -80,9 +80,9 @@ class _Filling:
             good = good and well
         verb = self.pattern[self.at : self.at + 1]
         self.at += 1
-        self.parts.append(self.filled(verb, Spec.of(flags, width, precision, verb), good=good))
+        self.parts.append(self.fill(verb, Spec.of(flags, width, precision, verb), good=good))
 
-    def filled(self, verb: str, spec: Spec, *, good: bool) -> str:
+    def fill(self, verb: str, spec: Spec, *, good: bool) -> str:
         if not verb:
             return "%!(NOVERB)"
         if verb == "%":
@@ -92,7 +92,7 @@ class _Filling:
         if self.next >= len(self.values):
             return f"%!{verb}(MISSING)"
         self.next += 1
-        return formatted(spec, verb, self.values[self.next - 1])
+        return format_value(spec, verb, self.values[self.next - 1])
 
     def index(self) -> tuple[bool, bool]:
         """Whether a value's number comes here, and whether it is valid."""
@@ -121,17 +121,17 @@ class _Filling:
         return None
 
     def number(self, what: str) -> int | None:
-        digits = self.matched(_DIGITS)
+        digits = self.match(_DIGITS)
         if len(digits) > 7 or int(digits or "0") > _WIDEST:
             raise ExecError(f"{what} {digits} is too large")
         return int(digits) if digits else None
 
-    def matched(self, pattern: re.Pattern[str]) -> str:
+    def match(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self.pattern, self.at)
         self.at = found.end() if found else self.at
         return found[0] if found else ""
 
-    def taken(self, mark: str) -> bool:
+    def take(self, mark: str) -> bool:
         found = self.pattern.startswith(mark, self.at)
         self.at += found
         return found

@@ -55,7 +55,7 @@ class Spec:
         return "-" if negative else "+" if self.plus else " " if self.blank else ""
 
 
-def formatted(spec: Spec, verb: str, value: Any, *, inside: bool = False) -> str:
+def format_value(spec: Spec, verb: str, value: Any, *, inside: bool = False) -> str:
     """`value` under `verb`; `inside` a list, map or struct, nil is always `<nil>`."""
     if value is None:
         return _nil(spec, verb, inside=inside)
@@ -89,12 +89,12 @@ def _together(spec: Spec, verb: str, value: Any) -> str:
 
     def parts() -> Any:
         if isinstance(value, (list, bytes)):
-            return [formatted(spec, verb, item, inside=True) for item in value]
+            return [format_value(spec, verb, item, inside=True) for item in value]
         keys = value if isinstance(value, Struct) else sorted(value)
         named = not isinstance(value, Struct) or spec.named or spec.literal
         return [
             (_name(spec, verb, key, value) + ":" if named else "")
-            + formatted(spec, verb, value[key], inside=True)
+            + format_value(spec, verb, value[key], inside=True)
             for key in keys
         ]
 
@@ -110,11 +110,11 @@ def _together(spec: Spec, verb: str, value: Any) -> str:
 
 
 def _name(spec: Spec, verb: str, key: str, value: Any) -> str:
-    return key if isinstance(value, Struct) else formatted(spec, verb, key)
+    return key if isinstance(value, Struct) else format_value(spec, verb, key)
 
 
 def _misfit(spec: Spec, verb: str, value: Any) -> str:
-    return f"%!{verb}({type_name(value)}={formatted(spec, 'v', value)})"
+    return f"%!{verb}({type_name(value)}={format_value(spec, 'v', value)})"
 
 
 def _text(spec: Spec, verb: str, value: str) -> str:

@@ -11,7 +11,7 @@ from puna.chat.parsing.tagged import Expected, Tagged
 from puna.types import Grammar
 
 from .functions import ToolFunction
-from .lowering import lowered
+from .lowering import lower
 from .rules import Rules
 
 
@@ -47,7 +47,7 @@ Notation = Callable[[Rules, list[ToolFunction], bool], Calls]
 def content(rules: Rules, schema: dict[str, Any]) -> str:
     """The rule for content that fits `schema`. Raises BadRequest if no grammar can express the schema."""
     # Plain "json" means an object, as in Ollama.
-    return rules.content(lowered(schema) or {"type": "object"})
+    return rules.content(lower(schema) or {"type": "object"})
 
 
 def after_markers(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from puna.chat.schema import Schema, SchemaDocument, UnsupportedKeyword, rebuilt
+from puna.chat.schema import Schema, SchemaDocument, UnsupportedKeyword, rebuild
 from puna.errors import BadRequest
 
-from .lowering import lowered
+from .lowering import lower
 
 _SAYING = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperties", "required"}
 """Keywords that may describe an object without `properties`."""
@@ -50,8 +50,8 @@ def _arguments(given: Schema, field: str) -> Schema:
     if not _SAYING & schema.keys() and not schema.get("properties"):
         schema.setdefault("additionalProperties", False)
     with suppress(BadRequest):
-        return leniently_lowered(schema)
-    return leniently_lowered(_by_property(schema))
+        return lower_leniently(schema)
+    return lower_leniently(_by_property(schema))
 
 
 def _by_property(schema: Schema) -> Schema:
@@ -60,7 +60,7 @@ def _by_property(schema: Schema) -> Schema:
 
     def kept(one: Any) -> Any:
         with suppress(BadRequest):
-            leniently_lowered({"allOf": [one], "$defs": definitions})
+            lower_leniently({"allOf": [one], "$defs": definitions})
             return one
         return True
 
@@ -69,11 +69,11 @@ def _by_property(schema: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": required, "$defs": definitions}
 
 
-def leniently_lowered(schema: Schema) -> Any:
+def lower_leniently(schema: Schema) -> Any:
     """A normalised schema, lowered without unsupported keywords. Raises BadRequest."""
     while True:
         try:
-            return lowered(schema)
+            return lower(schema)
         except UnsupportedKeyword as fault:
             less = _without(schema, fault.keyword)
             if less == schema:
@@ -85,4 +85,4 @@ def _without(schema: Any, keyword: str) -> Any:
     if not isinstance(schema, dict):
         return schema
     kept = {key: value for key, value in schema.items() if key != keyword}
-    return rebuilt(kept, lambda one: _without(one, keyword))
+    return rebuild(kept, lambda one: _without(one, keyword))

@@ -13,7 +13,7 @@ from .rules import Rules, literal
 from .texts import Arguments
 
 
-def invoked(
+def invocation_rules(
     rules: Rules,
     functions: list[ToolFunction],
     parallel: bool,

@@ -12,7 +12,7 @@ from .texts import Arguments
 _END = "</tool_call>"
 
 
-def keyed(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
+def keyed_notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     """After the marker the function's name, then arguments by its schema."""
     enclosed = KeyTags(
         rules,

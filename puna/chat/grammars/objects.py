@@ -10,7 +10,7 @@ from puna.chat.schema import Schema, standing_alone
 from puna.errors import BadRequest
 
 from .answer import Calls, Notation
-from .functions import ToolFunction, leniently_lowered
+from .functions import ToolFunction, lower_leniently
 from .order import in_any_order
 from .rules import Rules, in_json, literals
 
@@ -67,7 +67,7 @@ def _value(rules: Rules, schema: Any, root: Schema) -> str:
 def by_schema(rules: Rules, schema: Any) -> str:
     """A JSON value by a tool's schema. Ignores unsupported keywords, because a call matters more."""
     with suppress(BadRequest):
-        schema = leniently_lowered(schema)
+        schema = lower_leniently(schema)
     return rules.json("tools", schema, lenient=True)
 
 
@@ -99,7 +99,7 @@ def call(
     return rules.any_of("call", bodies)
 
 
-def listed(call: str, *, parallel: bool) -> str:
+def call_list(call: str, *, parallel: bool) -> str:
     """A list of calls."""
     more = f' (SPACE "," SPACE {call})*' if parallel else ""
     return f'"[" SPACE {call}{more} SPACE "]"'
@@ -109,7 +109,7 @@ def list_between(open: str, close: str) -> Notation:
     """A list of calls between two markers."""
 
     def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-        body = listed(call(rules, functions), parallel=parallel)
+        body = call_list(call(rules, functions), parallel=parallel)
         return Calls({open: f"SPACE {body} SPACE {rules.marker(close)}"})
 
     return notation

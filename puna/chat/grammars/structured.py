@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from puna.chat.schema import Schema, object_alternatives, resolved, targets_of
+from puna.chat.schema import Schema, object_alternatives, resolve, targets_of
 
 from .functions import ToolFunction
 from .objects import by_schema
@@ -87,7 +87,7 @@ class Values:
 
     def _reference(self, reference: str, schema: Schema) -> str:
         if reference not in self._referred:
-            target = resolved({"$ref": reference}, self._targets)
+            target = resolve({"$ref": reference}, self._targets)
             if isinstance(target, dict) and "$ref" in target:
                 return self._anything()
             self._referred[reference] = self._rules.reserve("referred")

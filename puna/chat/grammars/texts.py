@@ -7,9 +7,9 @@ import re
 from collections.abc import Hashable
 from typing import Any
 
-from puna.chat.parsing.typed import typed
+from puna.chat.parsing.typed import typed_value
 from puna.chat.patterns import whole
-from puna.chat.schema import Schema, object_alternatives, parameters, resolved, standing_alone, targets_of
+from puna.chat.schema import Schema, object_alternatives, parameters, resolve, standing_alone, targets_of
 
 from .enclosed import Enclosed, Then, writes
 from .functions import ToolFunction
@@ -118,7 +118,7 @@ class Arguments:
         self, name: str, schema: Any, then: Then, beside: frozenset[str] = frozenset()
     ) -> list[str]:
         """The alternatives for a value and the rest; `beside` are the types of its other options."""
-        schema = resolved(schema, self._targets)
+        schema = resolve(schema, self._targets)
         if not isinstance(schema, dict):
             return self._text({}, beside, then)
         for key in ("enum", "const"):
@@ -157,7 +157,7 @@ class Arguments:
 
     def _kinds(self, schema: Any) -> set[str]:
         """The types that a schema allows; empty if unknown."""
-        schema = resolved(schema, self._targets)
+        schema = resolve(schema, self._targets)
         if not isinstance(schema, dict):
             return set()
         given = schema.get("type")
@@ -177,7 +177,7 @@ class Arguments:
         If any string and any number are allowed, a string may begin like a number: `10px`.
         """
         kinds = {kind for one in options for kind in self._kinds(one)}
-        given = [one for option in options if isinstance(one := resolved(option, self._targets), dict)]
+        given = [one for option in options if isinstance(one := resolve(option, self._targets), dict)]
         if any(one.keys() & _LIMITS or conditions(one) for one in given):
             return kinds
         return {"any number" if kind in ("integer", "number") else kind for kind in kinds}
@@ -190,7 +190,7 @@ class Arguments:
         read = [
             text
             for value, text in zip(values, texts, strict=True)
-            if typed(schema, self._targets, text) == value and text.strip("\n") == text
+            if typed_value(schema, self._targets, text) == value and text.strip("\n") == text
         ]
         return self._ended(literals(read), then) if read else []
 

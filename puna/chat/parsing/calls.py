@@ -219,7 +219,7 @@ class _Literals:
         found = self._peek()
         if found.lastgroup == "string":
             self._at = found.end()
-            return _unescaped(found["string"][1:-1])
+            return _unescape(found["string"][1:-1])
         return scalar(self._token("word"))
 
     def _mapping(self) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class _Literals:
         return found[group]
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     def plain(escape: re.Match[str]) -> str:
         code = escape[1]
         return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED.get(code, code)

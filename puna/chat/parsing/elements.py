@@ -39,7 +39,7 @@ class Argument(NamedTuple):
 
 def by_schema(tools: Tools, function: str, argument: Argument) -> Any:
     """The argument's value by the tool's schema."""
-    return tools.typed(function, argument.name, argument.text)
+    return tools.typed_value(function, argument.name, argument.text)
 
 
 class _Found(NamedTuple):

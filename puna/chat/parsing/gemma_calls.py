@@ -40,7 +40,7 @@ def gemma_calls(close: str, quote: str) -> CallReader:
     return read
 
 
-def unmarked(close: str, quote: str) -> CallReader:
+def unmarked_calls(close: str, quote: str) -> CallReader:
     """Reads a call without its marker, after `call:` (vLLM vllm/tool_parsers/gemma4_utils.py).
 
     It must name a tool of the request and have its required arguments.

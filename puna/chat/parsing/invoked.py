@@ -29,7 +29,7 @@ def invocations(close: str, prefix: str = "") -> CallReader:
     written = elements(close, prefix)
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
-        yield from written.calls(source, tools, _name, typed=_typed)
+        yield from written.calls(source, tools, _name, typed=_typed_value)
 
     return after(written.another, read)
 
@@ -41,7 +41,7 @@ def _name(source: Scanner, tools: Tools) -> Step[tuple[str, str]]:
     return name, ""
 
 
-def _typed(tools: Tools, name: str, argument: Argument) -> Any:
+def _typed_value(tools: Tools, name: str, argument: Argument) -> Any:
     """A typed value. DeepSeek marks text values; otherwise the tool's schema decides."""
     is_text, text = argument.tag[2], argument.text
     if is_text == "true":

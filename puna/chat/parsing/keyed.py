@@ -54,7 +54,7 @@ def _arguments(source: Scanner, tools: Tools, name: str, end: str) -> Step[dict[
         if tag == KEY_END:
             yield from source.blank()
             opened = bool((yield from source.choice(VALUE)))
-        typed = partial(_typed, tools, name, key)
+        typed = partial(_typed_value, tools, name, key)
         declared = tools.parameters(name)
         left = [one for one in declared if one not in found and one != key]
         text, before, tag = yield from _value(source, declared, left, end, typed)
@@ -69,8 +69,8 @@ def _arguments(source: Scanner, tools: Tools, name: str, end: str) -> Step[dict[
     return found
 
 
-def _typed(tools: Tools, name: str, key: str, text: str) -> Any:
-    return tools.typed(name, key, text.removeprefix("\n").removesuffix("\n"))
+def _typed_value(tools: Tools, name: str, key: str, text: str) -> Any:
+    return tools.typed_value(name, key, text.removeprefix("\n").removesuffix("\n"))
 
 
 _Ended = tuple[str, str, str]

@@ -6,7 +6,7 @@ from typing import Any
 
 from puna.chat.schema import SchemaDocument, parameter, parameters
 
-from .typed import typed
+from .typed import typed_value
 
 
 class Tools:
@@ -31,12 +31,12 @@ class Tools:
         schema = self._schema(tool)
         return tuple(dict.fromkeys(parameters(schema.root, schema.targets)))
 
-    def typed(self, tool: str, name: str, text: str) -> Any:
+    def typed_value(self, tool: str, name: str, text: str) -> Any:
         """`text` as a value of a tool's parameter. An unknown parameter's value is text (Ollama
         model/parsers/qwen3coder.go, parseTypedToolValue)."""
         schema = self._schema(tool)
         found = parameter(schema.root, name, schema.targets)
-        return text if found is None else typed(found, schema.targets, text)
+        return text if found is None else typed_value(found, schema.targets, text)
 
     def _schema(self, tool: str) -> SchemaDocument:
         if tool not in self._read:

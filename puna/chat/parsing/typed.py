@@ -10,7 +10,7 @@ from puna.chat.schema import Targets, constants, kind_of, kinds
 from .values import json_value
 
 
-def typed(schema: Any, targets: Targets, text: str) -> Any:
+def typed_value(schema: Any, targets: Targets, text: str) -> Any:
     """`text` as a value of `schema`; as text if it fits no other type.
 
     If the schema allows only strings, the value is the text itself. Otherwise, if the text is JSON of an

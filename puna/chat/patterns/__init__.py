@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .tree import InvalidPattern, Unsupported
-from .whole import anchored, sayable, searched, whole
+from .whole import anchored_patterns, is_found, sayable, whole
 
-__all__ = ["InvalidPattern", "Unsupported", "anchored", "sayable", "searched", "whole"]
+__all__ = ["InvalidPattern", "Unsupported", "anchored_patterns", "is_found", "sayable", "whole"]

@@ -22,15 +22,13 @@ def unconditional(options: Iterable[Terms]) -> list[Terms]:
 
     Raises Unsupported.
     """
-    found = [
-        each for option in options for items in multiplied(option, _CONDITIONS) for each in _settled(items)
-    ]
+    found = [each for option in options for items in expand(option, _CONDITIONS) for each in _settle(items)]
     if len(found) > _MOST:
         raise Unsupported("so many assertions")
     return found
 
 
-def multiplied(items: Terms, kinds: tuple[type[Term], ...], *, ends: bool = False) -> list[Terms]:
+def expand(items: Terms, kinds: tuple[type[Term], ...], *, ends: bool = False) -> list[Terms]:
     """The sequence for every alternative of the groups that contain items of these `kinds`.
 
     With `ends`, only for groups at its ends.
@@ -42,7 +40,7 @@ def multiplied(items: Terms, kinds: tuple[type[Term], ...], *, ends: bool = Fals
             return [
                 each
                 for option in group.options
-                for each in multiplied((*items[:at], *option, *items[at + 1 :]), kinds, ends=ends)
+                for each in expand((*items[:at], *option, *items[at + 1 :]), kinds, ends=ends)
             ]
     return [items]
 
@@ -53,7 +51,7 @@ def _has(item: Term, kinds: tuple[type[Term], ...]) -> bool:
     return isinstance(item, kinds)
 
 
-def _settled(items: Terms) -> list[Terms]:
+def _settle(items: Terms) -> list[Terms]:
     """The sequences that satisfy the last condition, without conditions."""
     at = max((at for at, one in enumerate(items) if isinstance(one, (Near, Look))), default=None)
     if at is None:
@@ -62,17 +60,17 @@ def _settled(items: Terms) -> list[Terms]:
     if isinstance(condition, Look):
         # At the pattern's own end, it is part of the search.
         if not condition.negative and not (before if condition.behind else after):
-            return _settled((*before, condition.body, *after))
+            return _settle((*before, condition.body, *after))
         condition = _near(condition)
     assert isinstance(condition, Near)
     found: list[Terms] = []
     for left, right in condition.options:
-        rests = _limited(after, right, back=False)
+        rests = _limit(after, right, back=False)
         found += [
             each
-            for one in _limited(before, left, back=True)
+            for one in _limit(before, left, back=True)
             for rest in rests
-            for each in _settled((*one, *rest))
+            for each in _settle((*one, *rest))
         ]
         if len(found) > _MOST:
             raise Unsupported("so many assertions")
@@ -91,7 +89,7 @@ def _near(look: Look) -> Near:
     return Near(((side, None) if look.behind else (None, side),))
 
 
-def _limited(items: Terms, side: Side | None, *, back: bool, depth: int = 0) -> list[Terms]:
+def _limit(items: Terms, side: Side | None, *, back: bool, depth: int = 0) -> list[Terms]:
     """The sequences whose first character (last, if `back`) is in `side`."""
     if side is None:
         return [items]
@@ -106,7 +104,7 @@ def _limited(items: Terms, side: Side | None, *, back: bool, depth: int = 0) -> 
         return (*others, *heads) if back else (*heads, *others)
 
     def limited(heads: Terms) -> list[Terms]:
-        return _limited(joined(heads), side, back=back, depth=depth + 1)
+        return _limit(joined(heads), side, back=back, depth=depth + 1)
 
     if isinstance(head, Anchor):
         if head != edge:
@@ -124,7 +122,7 @@ def _limited(items: Terms, side: Side | None, *, back: bool, depth: int = 0) -> 
         fewer = Repeat(head.body, max(head.least - 1, 0), None if head.most is None else head.most - 1)
         once = (head.body,) if fewer.most == 0 else (fewer, head.body) if back else (head.body, fewer)
         return found + limited(once)
-    return [joined((head,), others) for others in _limited(rest, side, back=back, depth=depth + 1)]
+    return [joined((head,), others) for others in _limit(rest, side, back=back, depth=depth + 1)]
 
 
 def _common(chars: Chars, ranges: tuple[Range, ...]) -> Chars:

@@ -26,7 +26,7 @@ from .tree import (
     Term,
     Unsupported,
     complement,
-    merged,
+    merge_ranges,
 )
 
 _CONTROLS = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
@@ -232,7 +232,7 @@ class _PatternParser:
                     ranges.append((low, high))
             else:
                 add(first)
-        return Chars(merged(ranges), tuple(properties), negated)
+        return Chars(merge_ranges(ranges), tuple(properties), negated)
 
     def _member(self) -> Chars:
         if self._at == len(self._text):

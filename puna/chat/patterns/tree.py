@@ -89,7 +89,7 @@ class Disjunction:
 Term = Chars | Anchor | Look | Near | Repeat | Disjunction
 
 
-def merged(ranges: list[Range] | tuple[Range, ...]) -> tuple[Range, ...]:
+def merge_ranges(ranges: list[Range] | tuple[Range, ...]) -> tuple[Range, ...]:
     """The ranges sorted, without overlaps."""
     found: list[Range] = []
     for first, last in sorted(ranges):
@@ -104,7 +104,7 @@ def complement(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
     """All other characters."""
     found: list[Range] = []
     start = 0
-    for first, last in merged(ranges):
+    for first, last in merge_ranges(ranges):
         if first > start:
             found.append((start, first - 1))
         start = last + 1

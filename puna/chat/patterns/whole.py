@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 
-from .around import multiplied, unconditional
+from .around import expand, unconditional
 from .ecma import parse
 from .known import as_meant
 from .tree import (
@@ -26,7 +26,7 @@ from .tree import (
     Repeat,
     Term,
     Unsupported,
-    merged,
+    merge_ranges,
 )
 
 
@@ -78,7 +78,7 @@ def whole(pattern: str) -> tuple[str, ...]:
     """
     tree = parse(as_meant(pattern))
     try:
-        return (_found(tree),)
+        return (_expression(tree),)
     except Unsupported:
         items, *others = tree.options
         rest = list(items[1:] if items and items[0] == Anchor("^") else items)
@@ -89,10 +89,10 @@ def whole(pattern: str) -> tuple[str, ...]:
         conditions += _without(look) if look.negative else whole(f"^(?:{look.source})")
         rest.pop(0)
     # A lookahead elsewhere may also apply at the beginning.
-    return (*conditions, _found(Disjunction(((Anchor("^"), *rest),)))) if rest else tuple(conditions)
+    return (*conditions, _expression(Disjunction(((Anchor("^"), *rest),)))) if rest else tuple(conditions)
 
 
-def anchored(pattern: str) -> list[str]:
+def anchored_patterns(pattern: str) -> list[str]:
     """`whole` as patterns that JSON Schema can search for. Raises InvalidPattern, Unsupported."""
     return [f"^(?:{one})$" for one in whole(pattern)]
 
@@ -106,7 +106,7 @@ def sayable(pattern: str) -> bool:
     return True
 
 
-def searched(pattern: str, text: str) -> bool:
+def is_found(pattern: str, text: str) -> bool:
     """Whether `pattern` is found in `text`. Raises InvalidPattern, Unsupported."""
     expressions = whole(pattern)
     if any(r"\p{" in one or r"\P{" in one for one in expressions):
@@ -117,12 +117,10 @@ def searched(pattern: str, text: str) -> bool:
 # From the tree to the text
 
 
-def _found(tree: Disjunction) -> str:
+def _expression(tree: Disjunction) -> str:
     """The expression of all texts that contain `tree`."""
     options = unconditional(tree.options)
-    return _either(
-        _option, [items for option in options for items in multiplied(option, (Anchor,), ends=True)]
-    )
+    return _either(_option, [items for option in options for items in expand(option, (Anchor,), ends=True)])
 
 
 def _option(items: tuple[Term, ...]) -> str:
@@ -191,7 +189,7 @@ def _chars(chars: Chars) -> str:
             raise _Never("a class of no character")
         return _ANYTHING[:-1]
     if not chars.negated and not chars.properties and len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
-        return _spelled(ranges[0][0], _SYNTAX)
+        return _spell(ranges[0][0], _SYNTAX)
     written = "".join(_range(one) for one in ranges) + "".join(chars.properties)
     return f"[{'^' if chars.negated else ''}{written}]"
 
@@ -200,7 +198,7 @@ def _without_surrogates(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
     """The ranges without surrogates, which UTF-8 cannot encode."""
     first, last = _SURROGATES
     found: list[Range] = []
-    for low, high in merged(ranges):
+    for low, high in merge_ranges(ranges):
         if high < first or low > last:
             found.append((low, high))
             continue
@@ -209,11 +207,11 @@ def _without_surrogates(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
 
 
 def _range(one: Range) -> str:
-    first, last = (_spelled(point, _SYNTAX_IN_CLASS) for point in one)
+    first, last = (_spell(point, _SYNTAX_IN_CLASS) for point in one)
     return first if one[0] == one[1] else f"{first}-{last}"
 
 
-def _spelled(point: int, syntax: set[str]) -> str:
+def _spell(point: int, syntax: set[str]) -> str:
     if point in _SPELLED:
         return _SPELLED[point]
     if point < 0x20 or 0x7F <= point < 0xA0:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import calls, led, steps, thinks
+from .reading import calls, split_leading, steps, thinks
 from .tool_json import compact
 
 _IDENTITY = (
@@ -24,7 +24,7 @@ _END = "<｜end▁of▁sentence｜>"
 def cogito(prompt: Prompt) -> Iterator[str]:
     """The prompt in pieces. Thinks only if it is asked to."""
     thinking = thinks(prompt, default=False)
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     yield "<｜begin▁of▁sentence｜>"
     yield f"Enable deep thinking subroutine.\n\n{_IDENTITY}" if thinking else _IDENTITY
     if system and system.content:

@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import RenderedCall, RenderedFunction, begun, calls, functions, led, steps, thinks
+from .reading import (
+    RenderedCall,
+    RenderedFunction,
+    calls,
+    ends_with_answer,
+    functions,
+    split_leading,
+    steps,
+    thinks,
+)
 from .tool_json import spaced
 
 _START = "<|START_OF_TURN_TOKEN|>"
@@ -19,16 +28,16 @@ _END = "<|END_OF_TURN_TOKEN|>"
 
 def cohere(prompt: Prompt) -> Iterator[str]:
     """The prompt in pieces. Thinks unless it is told not to."""
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     yield f"{_START}<|SYSTEM_TOKEN|><|START_TEXT|>"
     if system and system.content:
         yield f"{system.content}\n\n\n\n"
-    listed = ",\n\n".join(f"\n    {_declared(function)}" for function in functions(prompt))
+    listed = ",\n\n".join(f"\n    {_declaration(function)}" for function in functions(prompt))
     yield f"# Available Tools\n```json\n[\n{listed}\n\n\n]\n```<|END_TEXT|>{_END}"
 
     numbers: dict[str, int] = {}
     made = 0
-    open_end = begun(messages) and not messages[-1].tool_calls
+    open_end = ends_with_answer(messages) and not messages[-1].tool_calls
     for _, together in steps(messages):
         message = together[0]
         if message.role == "tool":
@@ -53,7 +62,7 @@ def cohere(prompt: Prompt) -> Iterator[str]:
         yield "" if thinks(prompt, default=True) else "<|END_THINKING|>"
 
 
-def _declared(function: RenderedFunction) -> str:
+def _declaration(function: RenderedFunction) -> str:
     return spaced(
         {
             "name": function.name,

@@ -14,7 +14,7 @@ from .tool_json import by_name
 _PROPERTY = ("anyOf", "type", "items", "description", "enum", "properties", "required")
 
 
-def ordered(tool: dict[str, Any]) -> dict[str, Any]:
+def in_ollama_order(tool: dict[str, Any]) -> dict[str, Any]:
     """A tool as Ollama prints it; missing required fields are empty."""
     function = as_object(tool.get("function"))
     parameters = as_object(function.get("parameters"))

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .gemma_values import by_name, written
-from .reading import RenderedCall, RenderedFunction, calls, functions, kinds, led
+from .gemma_values import by_name, gemma_text
+from .reading import RenderedCall, RenderedFunction, calls, functions, kinds, split_leading
 
 _INTRODUCTION = "You can do function calling with the following functions:"
 _MARK = "<escape>"
@@ -20,7 +20,7 @@ _END = "<end_of_turn>\n"
 
 def functiongemma(prompt: Prompt) -> Iterator[str]:
     """The prompt in pieces; these models do not think."""
-    developer, messages = led(prompt.messages, "system", "developer")
+    developer, messages = split_leading(prompt.messages, "system", "developer")
     instructions = developer.content.strip() if developer else ""
     tools = functions(prompt)
     yield "<bos>"
@@ -28,7 +28,7 @@ def functiongemma(prompt: Prompt) -> Iterator[str]:
         introduced = _INTRODUCTION if tools and instructions != _INTRODUCTION else ""
         between = "\n" if tools and instructions else ""
         yield f"<start_of_turn>developer\n{instructions}{between}{introduced}"
-        yield from map(_declared, tools)
+        yield from map(_declaration, tools)
         yield _END
 
     pending: list[RenderedCall] = []
@@ -39,15 +39,15 @@ def functiongemma(prompt: Prompt) -> Iterator[str]:
             # The token before the first response comes right after the calls.
             yield "" if index and messages[index - 1].tool_calls else "<start_function_response>"
             name = pending.pop(0).name if pending else message.tool_name
-            yield f"response:{name}{{{written(message.content, _MARK)}}}<end_function_response>"
+            yield f"response:{name}{{{gemma_text(message.content, _MARK)}}}<end_function_response>"
         else:
             role = "model" if message.role == "assistant" else message.role
             yield "" if responding and role in ("model", "user") else f"<start_of_turn>{role}\n"
             yield text
             if message.tool_calls:
                 pending = calls(message)
-                yield "".join(map(_called, pending))
-            if message.tool_calls and _answered(messages, index):
+                yield "".join(map(_call_text, pending))
+            if message.tool_calls and _is_answered(messages, index):
                 yield "<start_function_response>"
             else:
                 yield _END
@@ -56,21 +56,21 @@ def functiongemma(prompt: Prompt) -> Iterator[str]:
         yield "<start_of_turn>model\n"
 
 
-def _answered(messages: list[Message], index: int) -> bool:
+def _is_answered(messages: list[Message], index: int) -> bool:
     return index + 1 < len(messages) and messages[index + 1].role == "tool"
 
 
-def _declared(function: RenderedFunction) -> str:
+def _declaration(function: RenderedFunction) -> str:
     schema = function.parameters
     parts: list[str] = []
     if function.properties:
         parts.append("properties:{" + ",".join(_properties(function)) + "}")
     if schema.get("required"):
-        parts.append("required:" + written(schema["required"], _MARK))
+        parts.append("required:" + gemma_text(schema["required"], _MARK))
     if schema.get("type"):
-        parts.append("type:" + written(str(schema["type"]).upper(), _MARK))
+        parts.append("type:" + gemma_text(str(schema["type"]).upper(), _MARK))
     parameters = f",parameters:{{{','.join(parts)}}}" if parts else ""
-    description = written(function.description, _MARK)
+    description = gemma_text(function.description, _MARK)
     return (
         f"<start_function_declaration>declaration:{function.name}{{description:{description}{parameters}}}"
         "<end_function_declaration>"
@@ -80,10 +80,10 @@ def _declared(function: RenderedFunction) -> str:
 def _properties(function: RenderedFunction) -> Iterator[str]:
     for name, schema in by_name(function.properties):
         kind = next(iter(kinds(schema)), "")
-        described = written(schema.get("description") or "", _MARK)
-        typed = f",type:{written(kind.upper(), _MARK)}" if kind else ""
+        described = gemma_text(schema.get("description") or "", _MARK)
+        typed = f",type:{gemma_text(kind.upper(), _MARK)}" if kind else ""
         yield f"{name}:{{description:{described}{typed}}}"
 
 
-def _called(call: RenderedCall) -> str:
-    return f"<start_function_call>call:{call.name}{written(call.arguments, _MARK)}<end_function_call>"
+def _call_text(call: RenderedCall) -> str:
+    return f"<start_function_call>call:{call.name}{gemma_text(call.arguments, _MARK)}<end_function_call>"

@@ -13,9 +13,9 @@ from itertools import takewhile
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .gemma4_schema import MARK, declared
-from .gemma_values import written
-from .reading import RenderedCall, calls, functions, last_index, led, thinks, with_markers
+from .gemma4_schema import MARK, declaration
+from .gemma_values import gemma_text
+from .reading import RenderedCall, calls, functions, last_index, split_leading, thinks, with_markers
 
 _THOUGHT = re.compile(r"<\|channel>.*?(?:<channel\|>|\Z)", re.DOTALL)
 
@@ -32,12 +32,12 @@ def large(prompt: Prompt) -> Iterator[str]:
 
 def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
     thinking = thinks(prompt, default=False)
-    system, messages = led(prompt.messages, "system", "developer")
+    system, messages = split_leading(prompt.messages, "system", "developer")
     yield "<bos>"
     if system or prompt.tools or thinking:
         yield "<|turn>system\n" + ("<|think|>\n" if thinking else "")
         yield system.content.strip() if system else ""
-        yield from (f"<|tool>{declared(function)}<tool|>" for function in functions(prompt))
+        yield from (f"<|tool>{declaration(function)}<tool|>" for function in functions(prompt))
         yield "<turn|>\n"
 
     question = last_index(messages, "user")
@@ -53,7 +53,7 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
             yield f"<|channel>thought\n{message.thinking}\n<channel|>"
         made = calls(message)
         yield "".join(
-            f"<|tool_call>call:{each.name}{written(each.arguments, MARK)}<tool_call|>" for each in made
+            f"<|tool_call>call:{each.name}{gemma_text(each.arguments, MARK)}<tool_call|>" for each in made
         )
         answers = list(takewhile(lambda each: each.role == "tool", messages[index + 1 :] if made else []))
         yield from (_response(each, made) for each in answers)
@@ -80,4 +80,6 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
 def _response(message: Message, made: list[RenderedCall]) -> str:
     names = (call.name for call in made if message.tool_call_id and call.id == message.tool_call_id)
     name = next(names, message.tool_name or "unknown")
-    return f"<|tool_response>response:{name}{{value:{written(with_markers(message), MARK)}}}<tool_response|>"
+    return (
+        f"<|tool_response>response:{name}{{value:{gemma_text(with_markers(message), MARK)}}}<tool_response|>"
+    )

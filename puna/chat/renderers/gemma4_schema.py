@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .gemma_values import by_name, written
+from .gemma_values import by_name, gemma_text
 from .reading import RenderedFunction, as_object, kinds
 
 MARK = '<|"|>'
 _STANDARD = ("description", "type", "properties", "required", "nullable")
 
 
-def declared(function: RenderedFunction) -> str:
+def declaration(function: RenderedFunction) -> str:
     """`declaration:name{description:…,parameters:{…}}`."""
     schema = function.parameters
     parts: list[str] = []
     if function.properties:
         parts.append("properties:{" + _properties(function.properties) + "}")
     if schema.get("required"):
-        parts.append("required:" + written(schema["required"], MARK))
+        parts.append("required:" + gemma_text(schema["required"], MARK))
     if schema.get("type"):
         parts.append(f"type:{_type(schema)}")
     given = parts or schema.get("properties") is not None
     parameters = f",parameters:{{{','.join(parts)}}}" if given else ""
-    return f"declaration:{function.name}{{description:{written(function.description, MARK)}{parameters}}}"
+    return f"declaration:{function.name}{{description:{gemma_text(function.description, MARK)}{parameters}}}"
 
 
 def _properties(properties: dict[str, Any]) -> str:
@@ -38,9 +38,9 @@ def _properties(properties: dict[str, Any]) -> str:
 def _fields(schema: dict[str, Any]) -> Iterator[str]:
     kind = schema.get("type")
     if schema.get("description"):
-        yield "description:" + written(schema["description"], MARK)
+        yield "description:" + gemma_text(schema["description"], MARK)
     if kind == "string" and schema.get("enum"):
-        yield "enum:" + written(schema["enum"], MARK)
+        yield "enum:" + gemma_text(schema["enum"], MARK)
     if kind == "array" and as_object(schema.get("items")):
         yield "items:{" + ",".join(_items(schema["items"])) + "}"
     if schema.get("nullable"):
@@ -51,7 +51,7 @@ def _fields(schema: dict[str, Any]) -> Iterator[str]:
             inner = {key: value for key, value in schema.items() if key not in _STANDARD}
         yield "properties:{" + _properties(inner) + "}"
         if schema.get("required"):
-            yield "required:" + written(schema["required"], MARK)
+            yield "required:" + gemma_text(schema["required"], MARK)
     if names := _type(schema):
         yield f"type:{names}"
 
@@ -63,9 +63,9 @@ def _items(items: dict[str, Any]) -> Iterator[str]:
             yield "properties:{" + _properties(as_object(value)) + "}"
         elif key == "type":
             names = [name.upper() for name in kinds(items)]
-            yield "type:" + written(names[0] if isinstance(value, str) else names, MARK)
+            yield "type:" + gemma_text(names[0] if isinstance(value, str) else names, MARK)
         elif value is not None:
-            yield f"{key}:{written(value, MARK, mark_keys=key != 'required')}"
+            yield f"{key}:{gemma_text(value, MARK, mark_keys=key != 'required')}"
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -74,7 +74,7 @@ def _type(schema: dict[str, Any]) -> str:
     Several types become one string, because the template prints the list.
     """
     names = [name.upper() for name in kinds(schema) or _alternatives(schema)]
-    return written(str(names) if len(names) > 1 else names[0], MARK) if names else ""
+    return gemma_text(str(names) if len(names) > 1 else names[0], MARK) if names else ""
 
 
 def _alternatives(schema: dict[str, Any]) -> list[str]:

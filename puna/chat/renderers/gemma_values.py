@@ -12,17 +12,17 @@ def by_name(given: dict[str, Any]) -> list[tuple[str, Any]]:
     return sorted(given.items(), key=lambda item: item[0].lower())
 
 
-def written(value: Any, mark: str, *, mark_keys: bool = False) -> str:
+def gemma_text(value: Any, mark: str, *, mark_keys: bool = False) -> str:
     """`{a:1,b:[<mark>text<mark>]}`."""
     if isinstance(value, str):
         return f"{mark}{value}{mark}"
     if isinstance(value, dict):
         around = mark if mark_keys else ""
         pairs = (
-            f"{around}{key}{around}:{written(each, mark, mark_keys=mark_keys)}"
+            f"{around}{key}{around}:{gemma_text(each, mark, mark_keys=mark_keys)}"
             for key, each in by_name(value)
         )
         return "{" + ",".join(pairs) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(written(each, mark, mark_keys=mark_keys) for each in value) + "]"
+        return "[" + ",".join(gemma_text(each, mark, mark_keys=mark_keys) for each in value) + "]"
     return compact(value)

@@ -68,7 +68,7 @@ def glimmer(prompt: Prompt) -> Iterator[str]:
         elif message.role == "user":
             yield _message("user", text) + _TURN_END
         elif message.role == "tool":
-            name = message.tool_name or _called_as(message.tool_call_id, messages)
+            name = message.tool_name or _called_name(message.tool_call_id, messages)
             output = f'<tool_output name="{name}">\n{text}\n</tool_output>'
             yield _message(f"tool {name}", output) + _TURN_END
         elif message.role == "assistant":
@@ -111,7 +111,7 @@ def _in_its_words(text: str) -> str:
 def _answer(message: Message, later: list[Message]) -> Iterator[str]:
     if message.thinking:
         yield _message("assistant to=self", message.thinking) + _MESSAGE_END
-    made = [_message(f"assistant to={call.name}", _called(call)) for call in calls(message)]
+    made = [_message(f"assistant to={call.name}", _call_text(call)) for call in calls(message)]
     if made:
         goes_on = bool(later) and later[0].role == "assistant"
         yield _MESSAGE_END.join(made) + (_MESSAGE_END if goes_on else _TURN_END)
@@ -119,7 +119,7 @@ def _answer(message: Message, later: list[Message]) -> Iterator[str]:
         yield _message("assistant to=user", with_markers(message)) + _TURN_END
 
 
-def _called(call: RenderedCall) -> str:
+def _call_text(call: RenderedCall) -> str:
     parameters = "".join(
         f'<atem:parameter name="{name}">{bare(value, spaced)}</atem:parameter>\n'
         for name, value in call.arguments.items()
@@ -128,6 +128,6 @@ def _called(call: RenderedCall) -> str:
     return f"<atem:function_calls>\n{invoked}\n</atem:function_calls>"
 
 
-def _called_as(call_id: str, messages: list[Message]) -> str:
+def _called_name(call_id: str, messages: list[Message]) -> str:
     made = [call for message in messages for call in calls(message)]
     return next((call.name for call in reversed(made) if call_id and call.id == call_id), call_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt, is_continued
 from puna.types import Message
 
 from .reading import RenderedCall, calls, last_index, steps, thinks, with_markers
@@ -64,7 +64,7 @@ def glm4_6(prompt: Prompt) -> Iterator[str]:
             )
         else:
             yield f"<|system|>\n{message.content}"
-    if not continued(messages):
+    if not is_continued(messages):
         yield "<|assistant|>\n<think></think>\n" if silent else "<|assistant|>"
 
 

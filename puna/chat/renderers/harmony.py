@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt, is_continued
 from puna.types import Message
 
-from .reading import calls, functions, last_index, led
+from .reading import calls, functions, last_index, split_leading
 from .tool_json import spaced
 from .typescript import namespace
 
@@ -24,7 +24,7 @@ _CALLS = "\nCalls to these tools must go to the commentary channel: 'functions'.
 
 def harmony(prompt: Prompt) -> Iterator[str]:
     """The prompt in pieces, with today's date. Reasons always, at "medium" unless told otherwise."""
-    developer, messages = led(prompt.messages, "system", "developer")
+    developer, messages = split_leading(prompt.messages, "system", "developer")
     tools = functions(prompt)
     dated = f"{_IDENTITY}\nCurrent date: {date.today().isoformat()}"
     yield _message(
@@ -35,7 +35,7 @@ def harmony(prompt: Prompt) -> Iterator[str]:
     if instructions or declared:
         yield _message("developer", instructions + declared)
 
-    open_end = continued(messages)
+    open_end = is_continued(messages)
     concluded = _last_conclusion(messages)
     pending: dict[str, str] = {}
     for index, message in enumerate(messages):

@@ -12,7 +12,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from .glm import pairs
-from .reading import begun, calls, led, thinks
+from .reading import calls, ends_with_answer, split_leading, thinks
 from .tool_json import spaced
 
 _pairs = partial(pairs, json=spaced)
@@ -44,14 +44,14 @@ _EXAMPLE = """<tool_call>function-name
 def laguna(prompt: Prompt) -> Iterator[str]:
     """The prompt of Laguna XS.2, the first version. Thinks only if it is asked to."""
     thinking = thinks(prompt, default=False)
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     instructions = (system.content if system else _DEFAULT).rstrip()
     yield _BOS
     if instructions or prompt.tools:
         yield "<system>\n" + (f"\n{instructions}" if instructions else "")
         if prompt.tools:
             how = _THINK_AND_CALL if thinking else f"For each function call, {_FORM}"
-            yield f"\n\n{_listed(prompt)}\n\n{how}{_EXAMPLE}"
+            yield f"\n\n{_tool_list(prompt)}\n\n{how}{_EXAMPLE}"
         yield "\n</system>\n"
 
     for index, message in enumerate(messages):
@@ -60,7 +60,7 @@ def laguna(prompt: Prompt) -> Iterator[str]:
         else:
             tag = "tool_response" if message.role == "tool" else message.role
             yield f"<{tag}>\n{message.content}\n</{tag}>\n"
-    if not begun(messages):
+    if not ends_with_answer(messages):
         yield "<assistant>\n<think>" if thinking else "<assistant>\n</think>"
 
 
@@ -82,11 +82,11 @@ def _answer(message: Message, *, last: bool) -> str:
 def poolside_v1(prompt: Prompt) -> Iterator[str]:
     """The prompt of the later version, with less white space. Thinks only if it is asked to."""
     thinking = thinks(prompt, default=False)
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     instructions = (system.content if system else _DEFAULT).rstrip()
     yield _BOS
     if instructions or prompt.tools or thinking:
-        parts = [instructions, _listed(prompt) if prompt.tools else ""]
+        parts = [instructions, _tool_list(prompt) if prompt.tools else ""]
         yield f"<system>{(_LINE * 2).join(filter(None, parts))}</system>\n"
 
     for message in messages:
@@ -103,5 +103,5 @@ def poolside_v1(prompt: Prompt) -> Iterator[str]:
 _LINE = "\n"
 
 
-def _listed(prompt: Prompt) -> str:
+def _tool_list(prompt: Prompt) -> str:
     return _TOOLS + "".join(f"{spaced(tool)}\n" for tool in prompt.tools or ()) + "</available_tools>"

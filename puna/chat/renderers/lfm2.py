@@ -11,7 +11,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import RenderedCall, begun, calls, last_index, led, thinks, with_markers
+from .reading import RenderedCall, calls, ends_with_answer, last_index, split_leading, thinks, with_markers
 from .tool_json import spaced
 
 
@@ -26,7 +26,7 @@ def lfm2_thinking(prompt: Prompt) -> Iterator[str]:
 
 
 def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     instructions = [system.content] if system and system.content else []
     if prompt.tools:
         listed = ", ".join(spaced(tool.get("function") or tool) for tool in prompt.tools)
@@ -37,7 +37,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
 
     kept = thinking and thinks(prompt, default=False)
     answered = last_index(messages, "assistant")
-    open_end = begun(messages)
+    open_end = ends_with_answer(messages)
     for index, message in enumerate(messages):
         if message.role == "assistant":
             text = _answer(message, thinking=thinking)
@@ -57,12 +57,12 @@ def _answer(message: Message, *, thinking: bool) -> str:
     """Thinking, calls, text: the order in which these models write."""
     text = with_markers(message)
     if message.tool_calls and "<|tool_call_start|>" not in text:
-        made = ",".join(map(_called, calls(message)))
+        made = ",".join(map(_call_text, calls(message)))
         text = f"<|tool_call_start|>[{made}]<|tool_call_end|>" + (f"\n{text}" if text.strip() else text)
     if thinking and message.thinking and "</think>" not in text:
         text = f"<think>{message.thinking}</think>{text}"
     return text
 
 
-def _called(call: RenderedCall) -> str:
+def _call_text(call: RenderedCall) -> str:
     return f"{call.name}({','.join(f'{name}={spaced(value)}' for name, value in call.arguments.items())})"

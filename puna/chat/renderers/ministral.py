@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from puna.chat.pictures import with_markers
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt, is_continued
 from puna.types import Message
 
-from .reading import calls, led, thinks
+from .reading import calls, split_leading, thinks
 from .tool_json import spaced
 
 _HOW_TO_THINK = """# HOW YOU SHOULD THINK AND ANSWER
@@ -28,7 +28,7 @@ response to the user.[/THINK]Here, provide a self-contained response."""
 
 def ministral(prompt: Prompt) -> Iterator[str]:
     """The prompt in pieces. `think` counts only where the conversation has no system message."""
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     instructions = system.content if system else _HOW_TO_THINK if thinks(prompt, default=False) else ""
     yield "<s>"
     if instructions:
@@ -36,7 +36,7 @@ def ministral(prompt: Prompt) -> Iterator[str]:
     if prompt.tools:
         yield f"[AVAILABLE_TOOLS]{spaced(prompt.tools)}[/AVAILABLE_TOOLS]"
 
-    open_end = continued(messages)
+    open_end = is_continued(messages)
     for index, message in enumerate(messages):
         if message.role == "user":
             yield f"[INST]{with_markers(message)}[/INST]"

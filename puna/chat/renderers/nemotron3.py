@@ -14,9 +14,9 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import calls, functions, last_index, led, steps, thinks, with_markers
+from .reading import calls, functions, last_index, split_leading, steps, thinks, with_markers
 from .tool_json import spaced
-from .xml_functions import HOW_TO_CALL, called, declared
+from .xml_functions import HOW_TO_CALL, call_text, declarations
 
 _NONE = "<think></think>"
 
@@ -33,12 +33,14 @@ def nemotron3_5(prompt: Prompt) -> Iterator[str]:
 
 def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
     thinking = thinks(prompt, default=True) if newer else _thinking(prompt)
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     instructions = system.content if system else ""
     parts = [instructions if newer else _without_switches(instructions)]
     tools = functions(prompt)
     if tools:
-        listed = "".join(declared(tools, _printed, first=("type", "description", "enum"), last=("required",)))
+        listed = "".join(
+            declarations(tools, _print, first=("type", "description", "enum"), last=("required",))
+        )
         parts.append(f"# Tools\n\nYou have access to the following functions:\n\n{listed}{HOW_TO_CALL}")
     yield chatml.turn("system", "\n\n".join(filter(None, parts)))
 
@@ -75,7 +77,7 @@ def _answer(message: Message, *, newer: bool, emptied: bool) -> str:
         text = _NONE + kept.strip()
     elif emptied and "<think>" in text and "</think>" in text:
         text = _NONE + text.rpartition("</think>")[2]
-    made = "".join(f"{called(call, _printed)}\n" for call in calls(message))
+    made = "".join(f"{call_text(call, _print)}\n" for call in calls(message))
     return f"{text.strip()}\n{made}" if made else text.strip()
 
 
@@ -96,7 +98,7 @@ def _without_switches(text: str) -> str:
     return "</think>".join(part.replace("/think", "").replace("/no_think", "") for part in parts)
 
 
-def _printed(key: str, value: Any) -> str:
+def _print(key: str, value: Any) -> str:
     """Objects and lists as JSON; other values, and lists of types, as Python prints them."""
     if isinstance(value, str):
         return value.strip() if key == "description" else value

@@ -12,7 +12,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import RenderedCall, begun, calls
+from .reading import RenderedCall, calls, ends_with_answer
 from .tool_json import compact, spaced
 
 _OLMO = (
@@ -50,7 +50,7 @@ def olmo3_32b_think(prompt: Prompt) -> Iterator[str]:
 
 
 def _instruct(prompt: Prompt, default: str) -> Iterator[str]:
-    system, messages = _parted(prompt.messages)
+    system, messages = _split_system(prompt.messages)
     listed = f"<functions>{spaced(prompt.tools)}</functions>" if prompt.tools else ""
     if system:
         yield chatml.turn("system", f"{system.content}{listed}")
@@ -59,12 +59,12 @@ def _instruct(prompt: Prompt, default: str) -> Iterator[str]:
     else:
         yield chatml.turn("system", f"{default}{_NO_FUNCTIONS}<functions></functions>")
 
-    open_end = begun(messages) and not messages[-1].tool_calls
+    open_end = ends_with_answer(messages) and not messages[-1].tool_calls
     for message in messages:
         if message.role == "tool":
             yield chatml.turn("environment", message.content)
         elif message.role == "assistant":
-            made = "\n".join(map(_called, calls(message)))
+            made = "\n".join(map(_call_text, calls(message)))
             calling = f"<function_calls>{made}</function_calls>" if made else ""
             yield f"{chatml.ANSWER}{message.content}{calling}"
             yield "" if open_end and message is messages[-1] else chatml.END
@@ -75,7 +75,7 @@ def _instruct(prompt: Prompt, default: str) -> Iterator[str]:
 
 
 def _think(prompt: Prompt, default: str) -> Iterator[str]:
-    system, messages = _parted(prompt.messages)
+    system, messages = _split_system(prompt.messages)
     without = f"{system.content} {_NO_FUNCTIONS}<functions></functions>" if system else default
     yield chatml.turn("system", without)
     messages = [message for message in messages if message.role != "tool"]
@@ -84,10 +84,10 @@ def _think(prompt: Prompt, default: str) -> Iterator[str]:
     yield f"{chatml.ANSWER}<think>"
 
 
-def _parted(messages: list[Message]) -> tuple[Message | None, list[Message]]:
+def _split_system(messages: list[Message]) -> tuple[Message | None, list[Message]]:
     system = next((message for message in messages if message.role == "system"), None)
     return system, [message for message in messages if message.role != "system"]
 
 
-def _called(call: RenderedCall) -> str:
+def _call_text(call: RenderedCall) -> str:
     return f"{call.name}({', '.join(f'{name}={compact(value)}' for name, value in call.arguments.items())})"

@@ -16,9 +16,9 @@ from puna.types import Message
 
 from . import chatml
 from .qwen3_vl import last_question
-from .reading import begun, calls, led, steps, thinks, with_markers
+from .reading import calls, ends_with_answer, split_leading, steps, thinks, with_markers
 from .tool_json import spaced
-from .xml_functions import HOW_TO_CALL, called
+from .xml_functions import HOW_TO_CALL, call_text
 
 _TOOLS = "# Tools\n\nYou have access to the following functions:\n\n<tools>"
 _MUCH = (
@@ -67,7 +67,7 @@ def _write(
 ) -> Iterator[str]:
     """`tagged` takes thinking out of content that has its tags; `effort` begins the system message."""
     thinking = thinks(prompt, default=True)
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     instructions = system.content.strip() if system else ""
     if prompt.tools:
         listed = "".join(f"\n{spaced(tool)}" for tool in prompt.tools)
@@ -77,7 +77,7 @@ def _write(
         yield chatml.turn("system", "\n\n".join(filter(None, [effort, instructions])))
 
     question = last_question(messages)
-    open_end = begun(messages)
+    open_end = ends_with_answer(messages)
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":
@@ -100,4 +100,4 @@ def _answer(message: Message, *, kept: bool, tagged: bool) -> str:
         thought, text = before.rpartition("<think>")[2], after.lstrip("\n")
     begin = f"<think>\n{thought.strip()}\n</think>\n\n" if kept else ""
     space = "\n\n" if message.tool_calls and text.strip() else ""
-    return begin + text + space + "\n".join(called(call) for call in calls(message))
+    return begin + text + space + "\n".join(call_text(call) for call in calls(message))

@@ -11,8 +11,8 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import begun, calls, functions, steps
-from .xml_functions import HOW_TO_CALL, called, declared
+from .reading import calls, ends_with_answer, functions, steps
+from .xml_functions import HOW_TO_CALL, call_text, declarations
 
 _DEFAULT = "You are Qwen, a helpful AI assistant that can interact with a computer to solve tasks."
 
@@ -24,13 +24,13 @@ def qwen3_coder(prompt: Prompt) -> Iterator[str]:
     tools = functions(prompt)
     if tools:
         text = system or _DEFAULT
-        listed = "".join(declared(tools))
+        listed = "".join(declarations(tools))
         introduction = "# Tools\n\nYou have access to the following functions:"
         yield chatml.turn("system", f"{text}\n\n{introduction}\n\n{listed}{HOW_TO_CALL}")
     elif system:
         yield chatml.turn("system", system)
 
-    open_end = begun(messages)
+    open_end = ends_with_answer(messages)
     for _, together in steps(messages):
         message = together[0]
         if message.role == "tool":
@@ -47,4 +47,4 @@ def _content(message: Message) -> str:
     if not message.tool_calls:
         return message.content
     before = f"{message.content}\n" if message.content else ""
-    return before + "".join(f"\n{called(call)}" for call in calls(message))
+    return before + "".join(f"\n{call_text(call)}" for call in calls(message))

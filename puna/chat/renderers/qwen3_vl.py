@@ -11,7 +11,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import RenderedCall, begun, calls, led, steps, thinks, with_markers
+from .reading import RenderedCall, calls, ends_with_answer, split_leading, steps, thinks, with_markers
 from .tool_json import spaced
 
 _TOOLS = """# Tools
@@ -53,7 +53,7 @@ def last_question(messages: list[Message]) -> int:
 
 
 def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
-    system, messages = led(prompt.messages)
+    system, messages = split_leading(prompt.messages)
     if prompt.tools:
         before = f"{system.content}\n\n" if system else ""
         listed = "".join(f"\n{spaced(tool)}" for tool in prompt.tools)
@@ -62,7 +62,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
         yield chatml.turn("system", system.content)
 
     question = last_question(messages)
-    open_end = begun(messages)
+    open_end = ends_with_answer(messages)
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":
@@ -79,12 +79,12 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
 
 def _answer(message: Message, *, thinking: bool, last: bool) -> str:
     text = with_markers(message)
-    text_and_calls = "\n".join([*([text] if text else []), *map(_called, calls(message))])
+    text_and_calls = "\n".join([*([text] if text else []), *map(_call_text, calls(message))])
     if not thinking or not (last or message.thinking):
         return text_and_calls
     thought = "<think>\n" + message.thinking.strip("\n")
     return f"{thought}\n</think>\n\n{text_and_calls.lstrip(_LINE)}" if text_and_calls else thought
 
 
-def _called(call: RenderedCall) -> str:
+def _call_text(call: RenderedCall) -> str:
     return f'<tool_call>\n{{"name": "{call.name}", "arguments": {spaced(call.arguments)}}}\n</tool_call>'

@@ -80,14 +80,14 @@ def thinks(prompt: Prompt, *, default: bool) -> bool:
     return default if prompt.think is None else bool(prompt.think)
 
 
-def led(messages: list[Message], *roles: str) -> tuple[Message | None, list[Message]]:
+def split_leading(messages: list[Message], *roles: str) -> tuple[Message | None, list[Message]]:
     """The first message, if it has one of these roles, and the others."""
     if messages and messages[0].role in (roles or ("system",)):
         return messages[0], messages[1:]
     return None, messages
 
 
-def begun(messages: list[Message]) -> bool:
+def ends_with_answer(messages: list[Message]) -> bool:
     """Whether the last message is an answer, for families whose models continue it."""
     return bool(messages) and messages[-1].role == "assistant"
 

@@ -12,7 +12,7 @@ from puna.chat.prompt import Prompt
 from puna.errors import BadRequest
 from puna.types import Message
 
-from .declared import ordered
+from .declared import in_ollama_order
 
 
 class Renderer:
@@ -34,7 +34,9 @@ class Renderer:
             prompt = msgspec.structs.replace(prompt, messages=notes_as_user(prompt.messages))
         try:
             if prompt.tools:
-                prompt = msgspec.structs.replace(prompt, tools=[ordered(tool) for tool in prompt.tools])
+                prompt = msgspec.structs.replace(
+                    prompt, tools=[in_ollama_order(tool) for tool in prompt.tools]
+                )
             return "".join(self._write(prompt))
         except RecursionError:
             raise BadRequest("template: tools or arguments are nested too deeply") from None

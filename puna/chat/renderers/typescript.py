@@ -14,11 +14,11 @@ _LONGEST_ITEM = 50
 
 def namespace(name: str, functions: Iterable[RenderedFunction]) -> str:
     """`namespace name { … }` with a type for each function."""
-    declared = "".join(map(_declared, functions))
+    declared = "".join(map(_declaration, functions))
     return f"namespace {name} {{\n\n{declared}}} // namespace {name}"
 
 
-def _declared(function: RenderedFunction) -> str:
+def _declaration(function: RenderedFunction) -> str:
     properties = "".join(_properties(function.parameters))
     taken = f"(_: {{\n{properties}}})" if properties else "()"
     return f"// {function.description}\ntype {function.name} = {taken} => any;\n\n"

@@ -53,7 +53,7 @@ def _as_json_by_name(_: str, value: Any) -> str:
     return bare(by_name(value))
 
 
-def declared(
+def declarations(
     functions: Iterable[RenderedFunction],
     printed: Print = _as_json_by_name,
     *,
@@ -83,7 +83,7 @@ def _tags(schema: dict[str, Any], order: Iterable[str], printed: Print) -> str:
     )
 
 
-def called(call: RenderedCall, printed: Print = as_json) -> str:
+def call_text(call: RenderedCall, printed: Print = as_json) -> str:
     """One call in its tags."""
     parameters = "".join(
         f"<parameter={name}>\n{printed('', value)}\n</parameter>\n" for name, value in call.arguments.items()

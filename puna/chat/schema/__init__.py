@@ -6,9 +6,9 @@ Grammars and parsers use tools' parameters and `format` in this form.
 from __future__ import annotations
 
 from .alternatives import object_alternatives
-from .document import SchemaDocument, aimed
+from .document import SchemaDocument, final_target
 from .errors import UnsupportedKeyword, invalid
-from .keywords import TYPES, Schema, rebuilt
+from .keywords import TYPES, Schema, rebuild
 from .reading import (
     Targets,
     constants,
@@ -17,7 +17,7 @@ from .reading import (
     own_kinds,
     parameter,
     parameters,
-    resolved,
+    resolve,
     standing_alone,
     targets_of,
 )
@@ -28,8 +28,8 @@ __all__ = [
     "SchemaDocument",
     "Targets",
     "UnsupportedKeyword",
-    "aimed",
     "constants",
+    "final_target",
     "invalid",
     "kind_of",
     "kinds",
@@ -37,8 +37,8 @@ __all__ = [
     "own_kinds",
     "parameter",
     "parameters",
-    "rebuilt",
-    "resolved",
+    "rebuild",
+    "resolve",
     "standing_alone",
     "targets_of",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .keywords import Schema
-from .reading import Targets, resolved
+from .reading import Targets, resolve
 
 _CHOICES = ("anyOf", "oneOf", "allOf")
 _MOST = 24
@@ -16,7 +16,7 @@ _DEEPEST = 16
 
 def object_alternatives(schema: Any, targets: Targets, depth: int = 0) -> list[Schema]:
     """Each alternative's properties, and the required ones. Too many choices are all dropped."""
-    schema = resolved(schema, targets)
+    schema = resolve(schema, targets)
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return [{}] if schema is True else []
     found = [{key: one for key, one in schema.items() if key not in _CHOICES}]

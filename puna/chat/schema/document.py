@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from puna.chat.patterns import anchored, sayable
+from puna.chat.patterns import anchored_patterns, sayable
 from puna.errors import BadRequest
 
 from .errors import UnsupportedKeyword, invalid
@@ -40,7 +40,7 @@ class SchemaDocument:
         self.targets: dict[str, Any] = {}
         self.root = self._read(schema)
         if lenient:
-            endless = [name for name in self.targets if aimed(name, self.targets) is None]
+            endless = [name for name in self.targets if final_target(name, self.targets) is None]
             self.targets |= dict.fromkeys(endless, True)
 
     def whole(self) -> Any:
@@ -77,11 +77,11 @@ class SchemaDocument:
     def _add(self, result: Schema, key: str, value: Any, schema: Schema) -> None:
         """Normalise one keyword of `schema` into `result`."""
         if key in _REFERENCES:
-            _checked(key, value, isinstance(value, str), "a text")
+            _check(key, value, isinstance(value, str), "a text")
             reference = "#" if key == "$recursiveRef" else value
             result.setdefault("$ref", self._named(reference, schema, key))
         elif key in MAPS:
-            _checked(key, value, isinstance(value, dict), "an object")
+            _check(key, value, isinstance(value, dict), "an object")
             result[key] = {
                 name: self._property(one)
                 for name, one in value.items()
@@ -92,14 +92,14 @@ class SchemaDocument:
             result.setdefault("items", self._read(value))
         elif key in LISTS or (key == "items" and isinstance(value, list)):
             filled = isinstance(value, list) and (bool(value) or key == "items")
-            _checked(key, value, filled, "a list of schemas")
+            _check(key, value, filled, "a list of schemas")
             kept = "prefixItems" if key == "items" else key
             result[kept] = [*result.get(kept, ()), *map(self._read, value)]
         elif key == "additionalItems":
             if isinstance(schema.get("items"), list):
                 result["items"] = self._read(value)
         elif key == "dependencies":
-            self._dependencies(result, _checked(key, value, isinstance(value, dict), "an object"))
+            self._dependencies(result, _check(key, value, isinstance(value, dict), "an object"))
         elif key in SINGLE:
             result[key] = self._read(value)
         elif key == "pattern" and self._lenient:
@@ -107,7 +107,7 @@ class SchemaDocument:
         elif key in _CHECKED:
             value = _without_mistakes(key, value) if self._lenient else value
             holds, wanted = _CHECKED[key]
-            _checked(key, value, holds(value), wanted)
+            _check(key, value, holds(value), wanted)
             result[key] = int(value) if key in _SIZES else value
 
     def _property(self, schema: Any) -> Any:
@@ -119,7 +119,7 @@ class SchemaDocument:
         for name, one in given.items():
             if isinstance(one, list):
                 wanted = "an object of schemas or lists of names"
-                names = _checked("dependencies", one, _are_texts(one), wanted)
+                names = _check("dependencies", one, _are_texts(one), wanted)
                 result.setdefault("dependentRequired", {})[name] = names
             else:
                 result.setdefault("dependentSchemas", {})[name] = self._read(one)
@@ -127,7 +127,7 @@ class SchemaDocument:
     def _pattern(self, result: Schema, pattern: Any) -> None:
         """A supported pattern; its lookaheads become further constraints."""
         if isinstance(pattern, str) and sayable(pattern):
-            *others, result["pattern"] = anchored(pattern)
+            *others, result["pattern"] = anchored_patterns(pattern)
             if others:
                 result["allOf"] = [*result.get("allOf", ()), *({"pattern": one} for one in others)]
 
@@ -144,7 +144,7 @@ class SchemaDocument:
         return name
 
 
-def aimed(reference: str, targets: dict[str, Any]) -> Any:
+def final_target(reference: str, targets: dict[str, Any]) -> Any:
     """The target of a reference, through references to references; None for a cycle."""
     passed: set[str] = set()
     target: Any = {"$ref": reference}
@@ -156,7 +156,7 @@ def aimed(reference: str, targets: dict[str, Any]) -> Any:
     return target
 
 
-def _checked(key: str, value: Any, right: bool, wanted: str) -> Any:
+def _check(key: str, value: Any, right: bool, wanted: str) -> Any:
     if not right:
         raise invalid(f"{key} must be {wanted}, not {value!r:.40}")
     return value

@@ -26,7 +26,7 @@ SINGLE = (
 DEFINITIONS = ("$defs", "definitions")
 
 
-def rebuilt(schema: Schema, change: Callable[[Any], Any]) -> Schema:
+def rebuild(schema: Schema, change: Callable[[Any], Any]) -> Schema:
     """A normalised schema (see `document`) with each subschema changed."""
     result: Schema = {}
     for key, value in schema.items():

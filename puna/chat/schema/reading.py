@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from puna.chat.patterns import InvalidPattern, Unsupported, searched
+from puna.chat.patterns import InvalidPattern, Unsupported, is_found
 
 from .keywords import TYPES, Schema
 
@@ -89,7 +89,7 @@ def parameters(schema: Any, targets: Targets) -> Iterator[str]:
     return (name for one in _combined(schema, targets) for name in one.get("properties", {}))
 
 
-def resolved(schema: Any, targets: Targets) -> Any:
+def resolve(schema: Any, targets: Targets) -> Any:
     """The target of a schema that is only a reference, or the schema itself."""
     passed: set[str] = set()
     while isinstance(schema, dict) and "$ref" in schema and schema["$ref"] not in passed:
@@ -136,6 +136,6 @@ def _any_of(schema: Schema) -> list[list[Any]]:
 
 def _fits(pattern: str, name: str) -> bool:
     try:
-        return searched(pattern, name)
+        return is_found(pattern, name)
     except (InvalidPattern, Unsupported):
         return False

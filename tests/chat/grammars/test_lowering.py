@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from puna.chat.grammars.lowering import lowered
+from puna.chat.grammars.lowering import lower
 from puna.errors import BadRequest
 from puna.types import Grammar
 
@@ -352,7 +352,7 @@ _KEYWORDS = sorted({*_FURTHER, *(key for schema, *_ in KEPT for key in schema)})
 )
 def test_whatever_is_sent_as_a_schema_is_kept_or_refused(schema: Any):
     with suppress(BadRequest):
-        lowered(schema)
+        lower(schema)
 
 
 @pytest.mark.parametrize(
@@ -366,4 +366,4 @@ def test_whatever_is_sent_as_a_schema_is_kept_or_refused(schema: Any):
 )
 def test_a_reference_that_is_none_is_refused(schema: Schema):
     with pytest.raises(BadRequest, match="invalid JSON schema in format: "):
-        lowered(schema)
+        lower(schema)

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from puna.chat.patterns import InvalidPattern, Unsupported, anchored, sayable, searched, whole
+from puna.chat.patterns import InvalidPattern, Unsupported, anchored_patterns, is_found, sayable, whole
 from puna.errors import BadRequest
 
 from .asked import grammar, held
@@ -88,8 +88,8 @@ WRITTEN = {
 @pytest.mark.parametrize("pattern", [one for one in WRITTEN if r"\p" not in one.lower() and "p{" not in one])
 def test_patterns_of_every_kind(pattern: str):
     fitting, others = WRITTEN[pattern]
-    assert [text for text in fitting if not searched(pattern, text)] == []
-    assert [text for text in others if searched(pattern, text)] == []
+    assert [text for text in fitting if not is_found(pattern, text)] == []
+    assert [text for text in others if is_found(pattern, text)] == []
 
 
 @pytest.mark.parametrize("pattern", WRITTEN)
@@ -160,7 +160,7 @@ def test_random_patterns_mean_what_an_engine_says():
     for (pattern, texts), answers in zip(cases, json.loads(ran.stdout), strict=True):
         for text, answer in zip(texts, answers, strict=True):
             assert answer is not None, pattern
-            assert searched(pattern, text) == answer, (pattern, text, whole(pattern))
+            assert is_found(pattern, text) == answer, (pattern, text, whole(pattern))
             matched += answer
     assert matched > 1000
 
@@ -170,8 +170,8 @@ def test_what_was_translated_stays_as_it_is():
     for _ in range(500):
         pattern = _pattern(draw, 3)
         if sayable(pattern):
-            for one in anchored(pattern):
-                assert anchored(one) == [one]
+            for one in anchored_patterns(pattern):
+                assert anchored_patterns(one) == [one]
 
 
 def _text(draw: random.Random) -> str:

@@ -75,7 +75,7 @@ def test_text_is_given_the_schemas_type(schema: Any, text: str, value: Any):
         "Map<int>": {"type": "object", "additionalProperties": {"type": "integer"}},
         "t": {"$anchor": "text", "$id": "Text", "type": "string"},
     }
-    found = tool(schema, **{"$defs": definitions}).typed("f", "p", text)
+    found = tool(schema, **{"$defs": definitions}).typed_value("f", "p", text)
     assert (found, type(found)) == (value, type(value))
 
 
@@ -95,14 +95,14 @@ def test_a_parameter_is_found_wherever_a_schema_names_it(root: dict[str, Any]):
     both = {"properties": {**one["properties"], "s": {"type": "string"}}}
     schema = {"type": "object", **root, "$defs": {"one": one, "both": both}}
     tools = Tools([{"type": "function", "function": {"name": "f", "parameters": schema}}])
-    assert (tools.typed("f", "n", "5"), tools.typed("f", "s", "5")) == (5, "5")
+    assert (tools.typed_value("f", "n", "5"), tools.typed_value("f", "s", "5")) == (5, "5")
 
 
 @pytest.mark.parametrize(
     "given", [{}, {"function": 5}, {"function": {"name": 5}}, {"function": {"name": "f"}}]
 )
 def test_odd_tools_give_text(given: dict[str, Any]):
-    assert Tools([given]).typed("f", "p", "5") == "5"
+    assert Tools([given]).typed_value("f", "p", "5") == "5"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,6 @@ Every value of the lowered schema fits the original. Where the two cannot be equ
 
 from __future__ import annotations
 
-from .lower import lowered
+from .lower import lower
 
-__all__ = ["lowered"]
+__all__ = ["lower"]

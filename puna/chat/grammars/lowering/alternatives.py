@@ -9,8 +9,8 @@ from typing import Any
 from puna.chat.schema import Schema, UnsupportedKeyword, invalid, own_kinds
 
 from .disjoint import disjoint
-from .merging import SILENT, both, merged
-from .negation import Inexpressible, negated
+from .merging import SILENT, both, merge
+from .negation import Inexpressible, negate
 from .objects import names_of
 
 _NOR = "nor"
@@ -57,10 +57,10 @@ class Alternatives:
         plain = {key: value for key, value in schema.items() if key not in (*IN_PLACE, *UNEVALUATED)}
         for key in schema:
             if plain and key in plain:
-                alternatives, plain = _combined(alternatives, [[plain]]), {}
+                alternatives, plain = _combine(alternatives, [[plain]]), {}
             elif key in IN_PLACE:
                 for options in self._options(key, schema, passed):
-                    alternatives = _combined(alternatives, options)
+                    alternatives = _combine(alternatives, options)
         for key in UNEVALUATED:
             if key in schema:
                 alternatives = [[*one, *_unevaluated(key, schema[key], one)] for one in alternatives]
@@ -102,8 +102,8 @@ class Alternatives:
             then, other = schema.get("then", True), schema.get("else", True)
             fits = alternatives(both([value, then]))
             try:
-                unfit = _silent(alternatives(negated(value, self._targets)))
-                yield fits + _combined(unfit, alternatives(other))
+                unfit = _silent(alternatives(negate(value, self._targets)))
+                yield fits + _combine(unfit, alternatives(other))
             except Inexpressible:
                 yield fits + _silent(alternatives(both([then, other])))
         elif key == "dependentRequired":
@@ -115,11 +115,11 @@ class Alternatives:
 
     def _not(self, value: Any, schema: Schema, key: str) -> Any:
         try:
-            return negated(value, self._targets, own_kinds(schema))
+            return negate(value, self._targets, own_kinds(schema))
         except Inexpressible:
             raise UnsupportedKeyword(key, "its negation cannot be expressed") from None
 
-    def refused(self, value: Any, key: str) -> Any:
+    def negate(self, value: Any, key: str) -> Any:
         return self._not(value, {}, key)
 
     def exclusive(self, options: list[Any], *, closed: bool) -> list[Any]:
@@ -144,12 +144,12 @@ class Alternatives:
     def expanded(self, schema: Any) -> list[Schema]:
         """Its alternatives, each as one schema."""
         try:
-            return [merged(alternative) if alternative else {} for alternative in self.of(schema)]
+            return [merge(alternative) if alternative else {} for alternative in self.of(schema)]
         except TooManyAlternatives:
             return [{}]
 
 
-def _combined(alternatives: list[Alternative], options: list[Alternative]) -> list[Alternative]:
+def _combine(alternatives: list[Alternative], options: list[Alternative]) -> list[Alternative]:
     if len(alternatives) * len(options) > _MOST_ALTERNATIVES:
         raise TooManyAlternatives
     return [[*one, *other] for one, other in product(alternatives, options)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat.schema import Schema, rebuilt
+from puna.chat.schema import Schema, rebuild
 
 
 def ends(schema: Schema) -> bool:
@@ -20,23 +20,23 @@ def _ending(definitions: dict[str, Any]) -> set[str]:
     return ending
 
 
-def pruned(schema: Schema) -> Schema:
+def prune(schema: Schema) -> Schema:
     """A lowered schema without parts that no value fits: a sampler would enter them and never leave."""
     definitions: dict[str, Any] = schema.get("$defs", {})
     ending = _ending(definitions)
     if len(ending) == len(definitions) and "$ref" not in str(schema):
         return schema
-    kept = {name: _pruned(one, ending) for name, one in definitions.items() if name in ending}
-    result = _pruned({key: one for key, one in schema.items() if key != "$defs"}, ending)
+    kept = {name: _prune(one, ending) for name, one in definitions.items() if name in ending}
+    result = _prune({key: one for key, one in schema.items() if key != "$defs"}, ending)
     return {**result, "$defs": kept} if kept else result
 
 
-def _pruned(schema: Any, ending: set[str]) -> Any:
+def _prune(schema: Any, ending: set[str]) -> Any:
     if not isinstance(schema, dict):
         return schema
     if not _ends(schema, ending):
         return False
-    result = rebuilt(schema, lambda one: _pruned(one, ending))
+    result = rebuild(schema, lambda one: _prune(one, ending))
     if "anyOf" in result:
         result["anyOf"] = [one for one in result["anyOf"] if one is not False]
     first = result.get("prefixItems", [])

@@ -10,17 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from puna.chat.grammars.formats import pattern_of
-from puna.chat.schema import Schema, SchemaDocument, UnsupportedKeyword, aimed, invalid, own_kinds
+from puna.chat.schema import Schema, SchemaDocument, UnsupportedKeyword, final_target, invalid, own_kinds
 
 from .alternatives import IN_PLACE, UNEVALUATED, Alternative, Alternatives, TooManyAlternatives
 from .arrays import array
-from .ending import ends, pruned
-from .merging import both, expressions, merged
+from .ending import ends, prune
+from .merging import both, expressions, merge
 from .numbers import number
 from .objects import object_
 
 
-def lowered(schema: Schema) -> Any:
+def lower(schema: Schema) -> Any:
     """Lower a schema. Raises BadRequest naming an unsupported keyword, and for a schema that nothing fits."""
     try:
         return Lowering(schema).root()
@@ -46,7 +46,7 @@ class Lowering:
         found = {**found, "$defs": self._definitions} if self._definitions else found
         if not ends(found):
             raise invalid("nothing fits it")
-        return pruned(found)
+        return prune(found)
 
     def located(self, schema: Any) -> Any:
         """The schema of a place in an instance."""
@@ -82,7 +82,7 @@ class Lowering:
     def _referred(self, reference: str) -> Any:
         name = reference.rpartition("/")[2]
         if name not in self._definitions:
-            target = aimed(reference, self._targets)
+            target = final_target(reference, self._targets)
             if target is None:
                 raise invalid("its $ref leads only to itself")
             self._definitions[name] = True
@@ -93,7 +93,7 @@ class Lowering:
 
     def _joined(self, alternative: Alternative, *, closed: bool = True) -> Any:
         """One alternative as a schema."""
-        schema = merged(alternative) if alternative else {}
+        schema = merge(alternative) if alternative else {}
         if schema.get("type") == [] or schema.get("enum") == []:
             return False
         if not schema.keys() & {"type", "enum"}:
@@ -112,7 +112,7 @@ class Lowering:
                 result["type"] = sorted(kinds - {"object"})
             result |= found or {}
         if "array" in kinds:
-            result |= array(schema, self.located, self._options.expanded, self._options.refused, further)
+            result |= array(schema, self.located, self._options.expanded, self._options.negate, further)
         if result.get("type") == [] or result.get("enum") == []:
             return False
         if any(one is False for one in further):

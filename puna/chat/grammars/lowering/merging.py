@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import gcd, lcm
 from typing import Any
 
-from puna.chat.patterns import InvalidPattern, Unsupported, anchored, searched
+from puna.chat.patterns import InvalidPattern, Unsupported, anchored_patterns, is_found
 from puna.chat.schema import Schema, UnsupportedKeyword
 
 _GREATEST = {
@@ -27,7 +27,7 @@ SILENT = "silent"
 """Our keyword for a schema that must hold, but whose properties and items do not count as evaluated."""
 
 
-def merged(parts: list[Schema]) -> Schema:
+def merge(parts: list[Schema]) -> Schema:
     """One schema for all of `parts`, which have no combinators. Its subschemas may be `allOf`.
 
     Patterns and formats are lists under `patterns` and `formats`. Raises BadRequest where two keywords cannot
@@ -166,7 +166,7 @@ def matching(patterns: Schema, name: str) -> list[Any]:
 def matches(pattern: str, text: str) -> bool:
     """Whether a pattern is found in a text. Raises BadRequest naming an unsupported pattern."""
     try:
-        return searched(pattern, text)
+        return is_found(pattern, text)
     except (InvalidPattern, Unsupported) as error:
         raise UnsupportedKeyword("pattern", f"{pattern!r:.60} has {error}") from None
 
@@ -174,7 +174,7 @@ def matches(pattern: str, text: str) -> bool:
 def expressions(pattern: str) -> list[str]:
     """The pattern as supported patterns that must all hold. Raises BadRequest as `matches` does."""
     try:
-        return anchored(pattern)
+        return anchored_patterns(pattern)
     except (InvalidPattern, Unsupported) as error:
         raise UnsupportedKeyword("pattern", f"{pattern!r:.60} has {error}") from None
 

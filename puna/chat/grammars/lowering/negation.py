@@ -28,7 +28,7 @@ class Inexpressible(Exception):
     """No part of the negation can be expressed."""
 
 
-def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, depth: int = 8) -> Any:
+def negate(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, depth: int = 8) -> Any:
     """A schema of instances of `kinds` that `schema` does not admit.
 
     Raises Inexpressible if there are some, but no schema can express any of them.
@@ -42,11 +42,11 @@ def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, 
     whole = True
 
     def again(part: Any, among: Iterable[str] = TYPES) -> Any:
-        return negated(part, targets, among, depth - 1)
+        return negate(part, targets, among, depth - 1)
 
     for key, value in schema.items():
         try:
-            alternatives += _violated(key, value, schema, kinds, targets, again)
+            alternatives += _violations(key, value, schema, kinds, targets, again)
         except Inexpressible:
             whole = False
     alternatives = [
@@ -57,7 +57,7 @@ def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, 
     return {"anyOf": alternatives} if alternatives else False
 
 
-def _violated(
+def _violations(
     key: str,
     value: Any,
     schema: Schema,

@@ -45,7 +45,7 @@ def object_(
             properties.setdefault(name, both(matching(patterns, name)))
         additional = False
     if "propertyNames" in schema:
-        properties, patterns, additional = _named(
+        properties, patterns, additional = _with_names(
             expanded(schema["propertyNames"]), properties, patterns, additional, required
         )
     result: Schema = {}
@@ -64,7 +64,7 @@ def object_(
     return result
 
 
-def _named(
+def _with_names(
     names: list[Schema], properties: Schema, patterns: Schema, additional: Any, required: list[str]
 ) -> tuple[Schema, Schema, Any]:
     """The properties whose names fit one of the schemas `names`."""
@@ -148,13 +148,13 @@ def _count(bounds: Schema, result: Schema, needed: list[str], further: list[Any]
     elif least > len(optional):
         return False
     elif least or (most is not None and most < len(optional)):
-        further.append(_chosen(optional, least, most))
+        further.append(_choose(optional, least, most))
     elif not optional and most is not None:
         result["maxProperties"] = len(needed) + most
     return True
 
 
-def _chosen(optional: list[str], least: int, most: int | None) -> Schema:
+def _choose(optional: list[str], least: int, most: int | None) -> Schema:
     """Between `least` and `most` of these properties."""
     if most is None or most >= len(optional):
         if comb(len(optional), least) > _MOST_CHOICES:
@@ -167,7 +167,7 @@ def _chosen(optional: list[str], least: int, most: int | None) -> Schema:
         fewer = [{"properties": {name: False for name in optional if name not in some}} for some in choices]
         if not least:
             return {"anyOf": fewer}
-        return {"allOf": [{"anyOf": fewer}, _chosen(optional, least, None)]}
+        return {"allOf": [{"anyOf": fewer}, _choose(optional, least, None)]}
     alternatives = [
         {"required": list(some), "properties": {name: False for name in optional if name not in some}}
         for some in islice(choices, _MOST_CHOICES)
