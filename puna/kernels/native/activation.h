@@ -22,10 +22,13 @@ struct alignas(64) SuperRow {
     float d;
 };
 
-// For centred types (`decode.h`): the 16-bit sums of each 16 k start with -offset * (sum of the q that are added there).
+// For centred types (`decode.h`): the sums of each 16 k start with -offset * (sum of the q that are added there).
 struct alignas(64) CentredRow {
     int8_t q[SLICE];
-    int16_t starts[SLICE / 16][2];
+    union {
+        int32_t starts[SLICE / 16];
+        int16_t starts16[SLICE / 16][2];
+    };
     float d;
 };
 
@@ -81,20 +84,23 @@ template <class I, int GROUP> void quantise_super(const float *x, int blocks, ui
     }
 }
 
-template <class I, int OFFSET> void quantise_centred(const float *x, int blocks, uint8_t *out) {
+template <class I, class Dot, int OFFSET> void quantise_centred(const float *x, int blocks, uint8_t *out) {
     auto &row = *reinterpret_cast<CentredRow *>(out);
     const float most = max_abs<I>(x, blocks);
     row.d = most / 127.0F;
     for (int b = 0; b < blocks; b++) {
         int32_t sums[2];
         I::quantise32(x + BLOCK * b, inverse_scale(most), row.q + BLOCK * b, sums);
+        if constexpr (Dot::sums_int32)
+            for (int half = 0; half < 2; half++) row.starts[2 * b + half] = -OFFSET * sums[half];
     }
-    for (int i = 0; i < SLICE / 16; i++)
-        for (int pair = 0; pair < 2; pair++) {
-            int sum = 0;
-            for (const int8_t *q = row.q + 16 * i + 2 * pair, *end = q + 16; q < end; q += 4) sum += q[0] + q[1];
-            row.starts[i][pair] = static_cast<int16_t>(-OFFSET * sum); // at most 32 * 8 * 127
-        }
+    if constexpr (!Dot::sums_int32)
+        for (int i = 0; i < SLICE / 16; i++)
+            for (int pair = 0; pair < 2; pair++) {
+                int sum = 0;
+                for (const int8_t *q = row.q + 16 * i + 2 * pair, *end = q + 16; q < end; q += 4) sum += q[0] + q[1];
+                row.starts16[i][pair] = static_cast<int16_t>(-OFFSET * sum); // at most 32 * 8 * 127
+            }
 }
 
 } // namespace puna

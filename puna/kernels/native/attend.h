@@ -87,8 +87,18 @@ template <class I> class Attend {
     }
 
     void finish() const {
-        for (int64_t b = 0; b < p.blocks; b++)
-            for (int64_t row = p.split; row < p.queries * p.heads(b); row += p.splits) finish(b, row);
+        for (int64_t b = 0; b < p.blocks; b++) {
+            const int64_t rows = p.queries * p.heads(b);
+            // Results are far apart: all are fetched at once.
+            for (int64_t row = p.split; row < rows; row += p.splits)
+                for (int64_t i = 0; i < v.ne[0]; i += 16) Cells::prefetch(result(b, row) + i);
+            for (int64_t row = p.split; row < rows; row += p.splits) finish(b, row);
+        }
+    }
+
+    float *result(int64_t block, int64_t row) const {
+        const uint8_t *to = address(p.op, p.first_head(block) + row % p.heads(block), p.first_query + row / p.heads(block), p.stream);
+        return reinterpret_cast<float *>(const_cast<uint8_t *>(to));
     }
 
     // f(tile, count of visible tiles before it) for the piece's tiles that any query attends to.
@@ -289,8 +299,7 @@ template <class I> class Attend {
             for (int i = 0; i < I::lanes; i++) total += state(block, split).weight_sums[I::lanes * row + i];
         double factor = total == 0 ? 0 : std::ldexp(1 / static_cast<double>(total), static_cast<int>(value_max - max) - VALUE_BITS);
         if (max > INVALID_SCORE / 2 || value_max > INVALID_SCORE / 2) factor = NAN;
-        const uint8_t *target = address(p.op, p.first_head(block) + row % p.heads(block), p.first_query + row / p.heads(block), p.stream);
-        auto *out = reinterpret_cast<float *>(const_cast<uint8_t *>(target));
+        float *out = result(block, row);
         for (int64_t i = 0; i < v.ne[0]; i++) {
             int64_t sum = 0; // of integers, so the order does not matter
             for (int64_t split = 0; split < p.splits; split++) sum += state(block, split).sums[layout.value_size * row + i];

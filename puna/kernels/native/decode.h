@@ -24,13 +24,14 @@ template <class I, Type T> constexpr int offset_of() {
 // The largest byte that the dot product gets.
 template <Type T> constexpr int max_quant_of() { return T == Type::MXFP4 ? 24 : (1 << format_of(T)->bits) - 1; }
 
-// Whether a type's 16-bit sums start with the offset's part, so that they sum q - offset. Intermediate sums may wrap around: only the
-// result must fit, and values around zero leave room for twice as many steps.
+// Whether a superblock type's sums start with the offset's part, so that they sum q - offset. 32-bit sums always do. With 16 bits,
+// intermediate sums may wrap around: only the result must fit, and values around zero leave room for twice as many steps.
 template <class I, Type T> constexpr bool centred() {
     using U = DotOf<I, T>;
     constexpr Format format = *format_of(T);
     constexpr int steps = format.group / 4;
-    return format.scaling == Scaling::SUPER && format.offset != 0 && U::max_steps(max_quant_of<T>()) < steps && U::max_steps(format.offset) >= steps;
+    if (format.scaling != Scaling::SUPER || format.offset == 0) return false;
+    return U::sums_int32 || (U::max_steps(max_quant_of<T>()) < steps && U::max_steps(format.offset) >= steps);
 }
 
 template <class I, Type T> struct SliceScales {

@@ -108,6 +108,23 @@ PUNA_INLINE void for_dots(const TileOperands<I, D, R, P> &at, Take take) {
     }
 }
 
+// The same, but each sum starts with start(r).
+template <class I, int FIRST, int STEPS, class D, int R, int P, class Start, class Take>
+PUNA_INLINE void for_dots_from(const TileOperands<I, D, R, P> &at, Start start, Take take) {
+    if constexpr (I::has_mmla) {
+        mmla_dot<I, FIRST, STEPS>(at, start, take);
+    } else if constexpr (D::Dot::sums_int32) {
+        Ints<I, R, P> sums;
+        for (int r = 0; r < R; r++)
+            for (auto &sum : sums[r]) sum = start(r);
+        dot<I, FIRST, STEPS, true>(at, sums);
+        for (int r = 0; r < R; r++)
+            for (int c = 0; c < P * VECTORS<I>; c++) take(r, c, sums[r][c]);
+    } else {
+        for_dots<I, FIRST, STEPS>(at, [&](int r, int c, typename I::Int sum) __attribute__((always_inline)) { take(r, c, D::Dot::add_start(sum, start(r))); });
+    }
+}
+
 // The scales of the tile's vector c.
 template <class I, class S> PUNA_INLINE const S *scales_at(const S (&scales)[COLUMNS], int c) { return scales + I::lanes * (c % VECTORS<I>); }
 
@@ -122,7 +139,9 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
         const TileOperands<I, D, R, P> at{w, rows, b};
-        const auto start = [&](int r) __attribute__((always_inline)) { return I::broadcast4(reinterpret_cast<const BlockRow *>(rows[r])->start + b); };
+        const auto start = [&](int r) __attribute__((always_inline)) {
+            return offset ? I::broadcast4(reinterpret_cast<const BlockRow *>(rows[r])->start + b) : I::zero();
+        };
         const auto finish = [&](int r, int c, typename I::Int sum) __attribute__((always_inline)) {
             const auto &x = *reinterpret_cast<const BlockRow *>(rows[r]);
             const D &panel = w[c / VECTORS<I>];
@@ -130,23 +149,16 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
             out[r][c] = I::fma(I::to_float(sum), I::mul(I::broadcast(x.d[b]), I::loadf(scales_at<I>(panel.d[b], c))), out[r][c]);
             if constexpr (D::mins) out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(scales_at<I>(panel.m[b], c)), out[r][c]);
         };
-        if constexpr (I::has_mmla) {
-            const auto before = [&](int r) __attribute__((always_inline)) { return offset ? start(r) : I::zero(); };
-            mmla_dot<I, 0, U::steps>(at, before, finish);
+        if constexpr (started || I::has_mmla) {
+            for_dots_from<I, 0, U::steps>(at, start, finish);
         } else {
             Ints<I, R, P> total;
-            if constexpr (started) {
-                for (int r = 0; r < R; r++)
-                    for (auto &sum : total[r]) sum = start(r);
-                dot<I, 0, U::steps, true>(at, total);
-            } else {
-                unroll<U::steps / steps_per_sum>([&](auto part) __attribute__((always_inline)) {
-                    for_dots<I, steps_per_sum * part, steps_per_sum>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
-                        total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
-                        I::pin_register(total[r][c]);
-                    });
+            unroll<U::steps / steps_per_sum>([&](auto part) __attribute__((always_inline)) {
+                for_dots<I, steps_per_sum * part, steps_per_sum>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                    total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
+                    I::pin_register(total[r][c]);
                 });
-            }
+            });
             for (int r = 0; r < R; r++)
                 for (int c = 0; c < P * VECTORS<I>; c++) finish(r, c, total[r][c]);
         }
@@ -167,11 +179,15 @@ PUNA_INLINE void multiply_superblock(const D *w, const uint8_t *const (&rows)[R]
     for (int b = 0; b < SLICE_BLOCKS; b++)
         unroll<U::steps / steps_per_sum>([&](auto part) __attribute__((always_inline)) {
             const int j = groups * b + steps_per_sum * part / steps;
-            for_dots<I, steps_per_sum * part, steps_per_sum>(TileOperands<I, D, R, P>{w, rows, b}, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
-                if constexpr (D::centred) x = U::add_start(x, I::broadcast4(activation(r).starts[j]));
+            const auto take = [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
                 total[r][c] = I::add(total[r][c], U::widen_scaled(x, I::load(scales_at<I>(w[c / VECTORS<I>].scale[j], c))));
                 I::pin_register(total[r][c]);
-            });
+            };
+            const TileOperands<I, D, R, P> at{w, rows, b};
+            if constexpr (D::centred)
+                for_dots_from<I, steps_per_sum * part, steps_per_sum>(at, [&](int r) __attribute__((always_inline)) { return I::broadcast4(activation(r).starts + j); }, take);
+            else
+                for_dots<I, steps_per_sum * part, steps_per_sum>(at, take);
         });
     for (int r = 0; r < R; r++) {
         const auto &x = activation(r);
@@ -234,27 +250,37 @@ template <class I, Type T> class QuantGemm {
     }
 
     template <int P, int R, class D> static void multiply_rows(const PanelSlice<D> &slice, const Row *rows, int64_t count) {
-        for (; count >= R; rows += R, count -= R) tiles<P, R>(slice, rows);
+        for (; count >= R; rows += R, count -= R) tiles<P, R>(slice, rows, count >= 2 * R ? rows + R : rows);
         if constexpr (R > 1)
             if (count) multiply_rows<P, R / 2>(slice, rows, count);
     }
 
-    template <int P, int R, class D> static void tiles(const PanelSlice<D> &slice, const Row *rows) {
+    // The results of a tile are far apart, and no processor foresees them: they are fetched while the tile is computed. The next
+    // rows' activations are fetched during the second tile, because both at once would be too many requests.
+    template <int P, int R, class D> static void tiles(const PanelSlice<D> &slice, const Row *rows, const Row *next) {
         const uint8_t *a[R];
         for (int r = 0; r < R; r++) a[r] = slice.activations + row_bytes * rows[r].source;
         int64_t n = 0;
-        for (; COLUMNS * (n + P - 1) < slice.width; n += P) tile<R, P>(slice, n, a, rows);
+        for (; COLUMNS * (n + P - 1) < slice.width; n += P) {
+            if (n == P)
+                for (int r = 0; r < R; r++)
+                    for (int64_t byte = 0; byte < row_bytes; byte += 64) __builtin_prefetch(slice.activations + row_bytes * next[r].source + byte);
+            tile<R, P>(slice, n, a, rows);
+        }
         if constexpr (P > 1)
             for (; COLUMNS * n < slice.width; n++) tile<R, 1>(slice, n, a, rows);
     }
 
     template <int R, int P, class D> static PUNA_INLINE void tile(const PanelSlice<D> &slice, int64_t n, const uint8_t *const (&a)[R], const Row *rows) {
+        const int64_t column = slice.column + COLUMNS * n;
+        for (int r = 0; r < R; r++)
+            for (int c = 0; c < P * COLUMNS; c += COLUMNS) __builtin_prefetch(rows[r].target + column + c);
         Floats<I, R, P> out;
         if constexpr (D::super)
             multiply_superblock<I, D, R, P, max_quant_of<T>()>(slice.panels + n, a, out);
         else
             multiply_blocks<I, T, D, R, P>(slice.panels + n, slice.blocks, a, out);
-        write_tile<I, R, P>(out, rows, slice.column + COLUMNS * n, slice.width - COLUMNS * n, slice.first);
+        write_tile<I, R, P>(out, rows, column, slice.width - COLUMNS * n, slice.first);
     }
 };
 
@@ -265,7 +291,7 @@ template <class I, Type T> constexpr Kernel kernel() {
     } else {
         using S = QuantGemm<I, T>;
         if constexpr (centred<I, T>())
-            return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_centred<I, format.offset>, S::multiply};
+            return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_centred<I, DotOf<I, T>, format.offset>, S::multiply};
         else if constexpr (DecodedSlice<I, T>::super)
             return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
         else

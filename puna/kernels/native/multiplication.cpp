@@ -159,9 +159,12 @@ void Multiplication::compute(Team &team, uint8_t *work, const Tensor &op) const 
     auto *rows = reinterpret_cast<Row *>(work + plan.rows_at);
     auto *groups = reinterpret_cast<Group *>(work + plan.groups_at);
     auto *group_count = reinterpret_cast<int64_t *>(work + plan.count_at);
+    // Row by row, because a slice of all rows would be read in pieces of 1 KB.
     split(team, plan.slices * plan.sources, [&](int64_t from, int64_t to) {
-        for (int64_t i = from; i < to; i++)
-            quantise(plan, kernel_, i % plan.sources, i / plan.sources, work + kernel_.row_bytes * static_cast<size_t>(i));
+        for (int64_t i = from; i < to; i++) {
+            const int64_t source = i / plan.slices, slice = i % plan.slices;
+            quantise(plan, kernel_, source, slice, work + kernel_.row_bytes * static_cast<size_t>(slice * plan.sources + source));
+        }
     });
     if (team.index == 0) {
         *group_count = op.op == Op::MUL_MAT ? group_by_share(plan, rows, groups) : group_by_expert(plan, rows, groups);
