@@ -16,7 +16,7 @@ import msgspec
 
 from puna.access.key import Key
 from puna.errors import BadRequest, NotFound, PunaError
-from puna.library import locked, make_folder, write_private, writing
+from puna.library import locked, make_folder, write_errors, write_private
 
 FORMAT = 1
 
@@ -81,7 +81,7 @@ def decode_file(path: Path, content: bytes, kind: type[Stored], newest: int) -> 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
     """Lock the file at `path` for one process, which reads and replaces it."""
-    with writing(path.parent):
+    with write_errors(path.parent):
         make_folder(path.parent)
         lock = locked(path.with_name(f"{path.name}.lock"))
     with lock:

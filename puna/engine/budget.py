@@ -18,10 +18,10 @@ TokenRange = tuple[int, int]
 """The first of some tokens, and the first after them."""
 
 
-def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> TokenRange:
+def surplus(length: int, job: Job, *, num_ctx: int, has_bos: bool) -> TokenRange:
     """What to cut out of a prompt of `length` tokens so that it leaves room to answer in `num_ctx` tokens.
 
-    The first `num_keep` tokens stay (and the begin token, if the prompt `begins` with one); then
+    The first `num_keep` tokens stay (and the begin token, if the prompt `has_bos`); then
     about half of the rest of the context is filled with the prompt's end, so that the answer has
     room (Ollama llm/llama_server.go). Raises PromptTooLong when the job forbids cutting.
     """
@@ -29,7 +29,7 @@ def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> TokenRange:
         return 0, 0
     if not (job.truncate and job.shift):
         raise PromptTooLong(TOO_LONG)
-    keep = kept(job, num_ctx, begins=begins)
+    keep = kept_tokens(job, num_ctx, has_bos=has_bos)
     room = num_ctx - max((num_ctx - keep) // 2, 1)
     return keep, length - (room - keep)
 
@@ -44,21 +44,21 @@ def worth_reading(text: str, job: Job, *, num_ctx: int) -> str:
         return text
     if not (job.truncate and job.shift):
         raise PromptTooLong(TOO_LONG)
-    return text[: BYTES_PER_TOKEN * (kept(job, num_ctx, begins=True) + 1)] + text[-tail:]
+    return text[: BYTES_PER_TOKEN * (kept_tokens(job, num_ctx, has_bos=True) + 1)] + text[-tail:]
 
 
-def older_half(length: int, job: Job, *, num_ctx: int, begins: bool) -> TokenRange:
+def older_half(length: int, job: Job, *, num_ctx: int, has_bos: bool) -> TokenRange:
     """The older half of what `num_keep` does not protect in a full context of `length` tokens."""
-    keep = kept(job, num_ctx, begins=begins)
+    keep = kept_tokens(job, num_ctx, has_bos=has_bos)
     return keep, keep + max((length - keep) // 2, 1)
 
 
-def kept(job: Job, num_ctx: int, *, begins: bool) -> int:
+def kept_tokens(job: Job, num_ctx: int, *, has_bos: bool) -> int:
     """How many leading tokens are never dropped; a negative num_keep keeps all that fits."""
     wanted = job.options.num_keep
     if wanted < 0:
         return num_ctx - 2
-    return max(0, min(wanted + begins, num_ctx - 2))
+    return max(0, min(wanted + has_bos, num_ctx - 2))
 
 
 def reportable(prompts: int) -> int:

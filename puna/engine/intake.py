@@ -49,8 +49,8 @@ class Intake:
         text_tokens = layout.text_tokens(tokens)
         if not tokens:
             tokens = text_tokens = [max(self._model.bos, 0)]
-        begins = self._model.adds_bos and tokens[0] == self._model.bos
-        first, last = budget.surplus(len(tokens), job, num_ctx=num_ctx, begins=begins)
+        has_bos = self._model.adds_bos and tokens[0] == self._model.bos
+        first, last = budget.surplus(len(tokens), job, num_ctx=num_ctx, has_bos=has_bos)
         if layout.overlaps(first, last):
             raise PromptTooLong(f"{budget.TOO_LONG}: the images or sounds do not fit in {num_ctx} tokens")
         if last:
@@ -67,7 +67,7 @@ class Intake:
             tokens=list(tokens),
             prompt_tokens=len(tokens),
             num_ctx=num_ctx,
-            begins=begins,
+            has_bos=has_bos,
             sampler=sampler,
             matcher=matcher,
             text=TextStream(job.options.stop),

@@ -251,7 +251,7 @@ class BatchLoop:
             self._finish(sequence, "length")
             return
         first, last = budget.older_half(
-            len(sequence.tokens), sequence.job, num_ctx=sequence.num_ctx, begins=sequence.begins
+            len(sequence.tokens), sequence.job, num_ctx=sequence.num_ctx, has_bos=sequence.has_bos
         )
         self._cache.truncate(sequence, sequence.cut_out(first, last))
 

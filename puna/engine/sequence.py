@@ -32,7 +32,7 @@ class Sequence:
     beyond the vocabulary."""
     prompt_tokens: int
     num_ctx: int
-    begins: bool
+    has_bos: bool
     """Whether the prompt begins with the BOS token, which num_keep does not count."""
     sampler: Sampler
     matcher: Matcher | None

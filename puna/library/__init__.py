@@ -7,7 +7,7 @@ from puna.library.addresses import is_public
 from puna.library.blobs import WrongDigest
 from puna.library.create import create
 from puna.library.doctor import Finding, Repair, check, repair
-from puna.library.durable import make_folder, write_private, writing
+from puna.library.durable import make_folder, write_errors, write_private
 from puna.library.lock import locked
 from puna.library.manifests import Layer
 from puna.library.model import Model, describe
@@ -59,6 +59,6 @@ __all__ = [
     "show",
     "starter_for",
     "upload_offset",
+    "write_errors",
     "write_private",
-    "writing",
 ]

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from puna.errors import BadRequest, NotFound, PunaError
 from puna.library.clone import linked, reflinked
-from puna.library.durable import make_folder, move, sync, temporary_path, write, writing
+from puna.library.durable import make_folder, move, sync, temporary_path, write, write_errors
 from puna.library.hashing import digest_of, digest_of_file
 from puna.library.lock import is_locked
 from puna.library.pins import STALE, Pins, is_pinned, touched
@@ -64,7 +64,7 @@ class Blobs:
         Creates the folder. Raises BadRequest for an invalid digest, PunaError.
         """
         path = self.path(digest)
-        with writing(self.folder):
+        with write_errors(self.folder):
             make_folder(self.folder)
         return self.folder / f"sha256-{path.name[-64:].lower()}-partial{suffix}"
 
@@ -84,11 +84,11 @@ class Blobs:
             self.path(expected)
         hasher, size = hashlib.sha256(), 0
         with self.temporary() as path:
-            with writing(self.folder):
+            with write_errors(self.folder):
                 file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed below, after the source's own errors
             with file:
                 for chunk in _chunks(source):
-                    with writing(self.folder):
+                    with write_errors(self.folder):
                         write(file.fileno(), chunk)
                     hasher.update(chunk)
                     size += len(chunk)
@@ -96,14 +96,14 @@ class Blobs:
                         on_bytes(size)
                 digest = f"sha256:{hasher.hexdigest()}"
                 expect_digest(expected, digest)
-                with writing(self.folder):
+                with write_errors(self.folder):
                     os.fsync(file.fileno())
             return self._keep(path, digest), size
 
     def adopt(self, path: Path) -> tuple[str, int]:
         """Turn a `temporary` file into a blob; returns digest and size. Raises PunaError."""
         self._made_here(path)
-        with writing(self.folder), open(path, "rb+", buffering=0) as file:
+        with write_errors(self.folder), open(path, "rb+", buffering=0) as file:
             digest, size = digest_of(file)
             os.fsync(file.fileno())
         return self._keep(path, digest), size
@@ -112,7 +112,7 @@ class Blobs:
         """Turn a verified file of this folder into the blob `digest`. Raises PunaError."""
         self._made_here(path)
         self.path(digest)
-        with writing(self.folder), open(path, "rb+", buffering=0) as file:
+        with write_errors(self.folder), open(path, "rb+", buffering=0) as file:
             os.fsync(file.fileno())
         self._keep(path, digest)
 
@@ -136,7 +136,7 @@ class Blobs:
                 if on_bytes:
                     on_bytes(count)
 
-            with writing(self.folder):
+            with write_errors(self.folder):
                 shared = reflinked(file.fileno(), path)
                 if shared or linked(source, file.fileno(), path):
                     digest, size = digest_of_file(path, read) if shared else digest_of(file, read)
@@ -176,14 +176,14 @@ class Blobs:
 
     def discard(self, digest: str) -> None:
         """Remove the blob if it is `made`. The caller holds `changing`. Raises PunaError."""
-        with writing(self.folder):
+        with write_errors(self.folder):
             if self.made(digest):
                 self.path(digest).unlink(missing_ok=True)
 
     def remove_unless_pinned(self, digest: str) -> None:
         """Remove a blob without a manifest, unless it is pinned. The caller holds `changing`."""
         path = self.path(digest)
-        with writing(self.folder), suppress(FileNotFoundError):
+        with write_errors(self.folder), suppress(FileNotFoundError):
             if not is_pinned(path.lstat()):
                 path.unlink()
 
@@ -236,7 +236,7 @@ class Blobs:
     def _keep(self, path: Path, digest: str) -> str:
         # Replaces an existing blob, because that may be damaged, and this one was just verified.
         target = self.path(digest)
-        with self._changing(), writing(self.folder):
+        with self._changing(), write_errors(self.folder):
             self._pins.add(path, target)
             move(path, target)
         return digest

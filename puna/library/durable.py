@@ -17,7 +17,7 @@ _UNSYNCED = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP, errno.EA
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def write_errors(folder: Path) -> Iterator[None]:
     """Turns an OSError of a write below `folder` into a PunaError."""
     try:
         yield
@@ -34,7 +34,7 @@ def temporary_path(folder: Path, prefix: str) -> Iterator[Path]:
     Because of its suffix "-partial" it is not mistaken for a blob; a `prefix` "." distinguishes it from
     manifests.
     """
-    with writing(folder):
+    with write_errors(folder):
         make_folder(folder)
     path = folder / f"{prefix}{secrets.token_hex(8)}-partial"
     try:
@@ -53,7 +53,7 @@ def write(file: int, content: bytes | memoryview) -> None:
 
 def write_private(path: Path, content: bytes) -> None:
     """Replace the file at `path`, readable by its owner alone. Raises PunaError."""
-    with temporary_path(path.parent, f".{path.name}-") as new, writing(path.parent):
+    with temporary_path(path.parent, f".{path.name}-") as new, write_errors(path.parent):
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             write(file, content)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from puna.errors import BadRequest, LoadFailed
 from puna.gguf import Metadata, cached_metadata
-from puna.library.durable import writing
+from puna.library.durable import write_errors
 from puna.library.split import Shard, merge, ordered, split_count, stem
 from puna.library.store import Library
 from puna.library.working_folder import working_folder
@@ -98,7 +98,7 @@ class PartBuilder:
 
     def _merged(self, shards: list[Shard]) -> ModelPart:
         parts, path = ordered(shards), self.temporary()
-        with writing(self.library.root):
+        with write_errors(self.library.root):
             merge(parts, path, _bar(self.report, "merging GGUF parts"))
         name = parts[0].name
         metadata = _read(name, path)
@@ -131,7 +131,7 @@ class PartBuilder:
         def waiting() -> None:
             self.report(Progress(status="waiting for another model to be converted"))
 
-        with writing(self.library.root), working_folder(self.library.root, "convert", waiting) as folder:
+        with write_errors(self.library.root), working_folder(self.library.root, "convert", waiting) as folder:
             for name, digest in files.items():
                 path = folder / name
                 try:

@@ -16,7 +16,7 @@ from puna.errors import LoadFailed, NotFound, PunaError
 from puna.gguf import read_metadata
 from puna.library import f16
 from puna.library.convert import convert
-from puna.library.durable import writing
+from puna.library.durable import write_errors
 from puna.library.manifests import IMAGE, Layer
 from puna.library.model import describe
 from puna.library.names import Name
@@ -123,7 +123,7 @@ def install(library: Library, name: Name, report: Report) -> None:
     report(Progress(status="pulling manifest"))
     if not _there(library, name, starter):
         with (
-            writing(library.root),
+            write_errors(library.root),
             working_folder(
                 library.root,
                 "starter-" + title.replace(":", "-"),  # Windows has no ":" in paths

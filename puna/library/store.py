@@ -17,7 +17,7 @@ import msgspec
 from puna.errors import BadRequest, InvalidName, LoadFailed, NotFound, PunaError
 from puna.library import manifests
 from puna.library.blobs import Blobs
-from puna.library.durable import make_folder, move, sync_folder, temporary_path, write, writing
+from puna.library.durable import make_folder, move, sync_folder, temporary_path, write, write_errors
 from puna.library.folders import Folders
 from puna.library.lock import locked
 from puna.library.manifests import Layer
@@ -140,7 +140,7 @@ class Library:
         """
         if not self.root.is_dir():
             return
-        with self._changing(), writing(self.root):
+        with self._changing(), write_errors(self.root):
             self.blobs.rename()
             for path, _ in self.unused():
                 path.unlink(missing_ok=True)
@@ -163,7 +163,7 @@ class Library:
         """
         with ExitStack() as locks:
             locks.enter_context(self._mine)
-            with writing(self.root):
+            with write_errors(self.root):
                 make_folder(self.root)
                 locks.enter_context(locked(self.root / _LOCK))
             yield
@@ -214,7 +214,7 @@ class Library:
                 raise PunaError(f"blob {layer.digest} is missing")
 
     def _put(self, target: Path, content: bytes) -> None:
-        with writing(self._manifests), temporary_path(self._manifests, ".") as path:
+        with write_errors(self._manifests), temporary_path(self._manifests, ".") as path:
             with open(path, "xb", buffering=0) as file:
                 write(file.fileno(), content)
                 os.fsync(file.fileno())
@@ -223,7 +223,7 @@ class Library:
 
     def _unlink(self, name: Name) -> None:
         path = self._path(name)
-        with writing(self._manifests):
+        with write_errors(self._manifests):
             path.unlink()
             sync_folder(path.parent)
         for folder in list(path.parents)[:3]:

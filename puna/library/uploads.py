@@ -12,7 +12,7 @@ from pathlib import Path
 
 from puna.errors import PunaError
 from puna.library.blobs import expect_digest
-from puna.library.durable import write, writing
+from puna.library.durable import write, write_errors
 from puna.library.hashing import digest_of
 from puna.library.lock import try_lock
 from puna.library.store import Library
@@ -43,7 +43,7 @@ def receive(library: Library, digest: str, offset: int, source: Iterable[bytes])
     WrongDigest, which deletes the upload; PunaError.
     """
     path = library.blobs.partial(digest, _SUFFIX)
-    with writing(path.parent):
+    with write_errors(path.parent):
         opened = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+", buffering=0)  # noqa: SIM115 - closed below
     with opened as file:
         if not try_lock(file.fileno()) or not _is_at(path, file):
@@ -53,7 +53,7 @@ def receive(library: Library, digest: str, offset: int, source: Iterable[bytes])
             raise WrongOffset(f"{size} bytes have arrived, so the next is not at {offset}")
         file.seek(0, os.SEEK_END)
         for piece in source:
-            with writing(path.parent):
+            with write_errors(path.parent):
                 write(file.fileno(), piece)
         file.seek(0)
         found, _ = digest_of(file)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.budget import PrefillChunk, kept, older_half, share, surplus, worth_reading
+from puna.engine.budget import PrefillChunk, kept_tokens, older_half, share, surplus, worth_reading
 from puna.errors import BadRequest
 from puna.options import Options
 from puna.types import Job
@@ -19,17 +19,17 @@ def job(**fields: bool | int) -> Job:
 
 @given(st.integers(0, 300), st.integers(4, 64), st.integers(-1, 80), st.booleans())
 def test_a_fitted_prompt_keeps_both_ends_and_leaves_room(
-    length: int, num_ctx: int, num_keep: int, begins: bool
+    length: int, num_ctx: int, num_keep: int, has_bos: bool
 ) -> None:
     tokens = list(range(length))
     given = job(num_keep=num_keep)
-    first, last = surplus(length, given, num_ctx=num_ctx, begins=begins)
+    first, last = surplus(length, given, num_ctx=num_ctx, has_bos=has_bos)
     fitted = tokens[:first] + tokens[last:]
     assert len(fitted) < num_ctx
     if length < num_ctx:
         assert fitted == tokens
     else:
-        keep = kept(given, num_ctx, begins=begins)
+        keep = kept_tokens(given, num_ctx, has_bos=has_bos)
         assert fitted[:keep] == tokens[:keep]
         tail = fitted[keep:]
         assert tail == tokens[len(tokens) - len(tail) :]
@@ -39,20 +39,20 @@ def test_a_fitted_prompt_keeps_both_ends_and_leaves_room(
 @pytest.mark.parametrize("forbidden", ["truncate", "shift"])
 def test_a_prompt_that_may_not_be_cut_is_refused(forbidden: str) -> None:
     with pytest.raises(BadRequest, match="exceeds the context length"):
-        surplus(20, job(**{forbidden: False}), num_ctx=10, begins=False)
+        surplus(20, job(**{forbidden: False}), num_ctx=10, has_bos=False)
 
 
 def test_ollamas_numbers() -> None:
-    first, last = surplus(5000, job(num_keep=4), num_ctx=4096, begins=False)
+    first, last = surplus(5000, job(num_keep=4), num_ctx=4096, has_bos=False)
     assert (first, 5000 - (last - first)) == (4, 2050)
 
 
 @given(st.integers(4, 200), st.integers(-1, 300), st.booleans())
-def test_a_shift_drops_tokens_after_the_kept_ones(num_ctx: int, num_keep: int, begins: bool) -> None:
+def test_a_shift_drops_tokens_after_the_kept_ones(num_ctx: int, num_keep: int, has_bos: bool) -> None:
     tokens, given = list(range(num_ctx)), job(num_keep=num_keep)
-    first, last = older_half(num_ctx, given, num_ctx=num_ctx, begins=begins)
+    first, last = older_half(num_ctx, given, num_ctx=num_ctx, has_bos=has_bos)
     left = tokens[:first] + tokens[last:]
-    keep = kept(given, num_ctx, begins=begins)
+    keep = kept_tokens(given, num_ctx, has_bos=has_bos)
     assert len(left) < num_ctx
     assert left[:keep] == tokens[:keep]
     assert left[keep:] == tokens[num_ctx - (len(left) - keep) :]
@@ -102,7 +102,7 @@ def test_what_is_not_read_would_have_been_cut_out(num_ctx: int, num_keep: int, m
     read = worth_reading(text, given, num_ctx=num_ctx)
 
     def cut(whole: str) -> str:
-        first, last = surplus(len(whole), given, num_ctx=num_ctx, begins=False)
+        first, last = surplus(len(whole), given, num_ctx=num_ctx, has_bos=False)
         return whole[:first] + whole[last:]
 
     assert len(read) < len(text)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from puna.engine.budget import kept
+from puna.engine.budget import kept_tokens
 from puna.engine.drafts import LONGEST, TokenText
 from puna.engine.intake import Intake
 from puna.engine.libllama import LlamaModel
@@ -66,7 +66,7 @@ def test_a_prompt_fits_its_context_or_is_refused(
         return
     made = desk.sequence(prompt, **options)
     whole = prompt or [max(desk.model.bos, 0)]
-    keep = kept(made.job, bounds, begins=made.begins)
+    keep = kept_tokens(made.job, bounds, has_bos=made.has_bos)
     assert made.num_ctx == bounds
     assert len(made.tokens) == made.prompt_tokens < bounds or len(whole) == 1
     assert made.truncated == (len(whole) >= bounds)
@@ -86,7 +86,7 @@ def test_a_text_is_read_as_the_model_reads_it(desk: Desk, text: str, add_bos: bo
     made = desk.sequence(text, add_bos=add_bos)
     begun = add_bos and desk.model.adds_bos and tokens[0] != desk.model.bos
     assert made.tokens == [desk.model.bos] * begun + tokens
-    assert made.begins == (desk.model.adds_bos and made.tokens[0] == desk.model.bos)
+    assert made.has_bos == (desk.model.adds_bos and made.tokens[0] == desk.model.bos)
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -101,7 +101,7 @@ class DraftModel:
         if slot is source:
             self._context.cut(slot.number, length)
         else:
-            self._context.forget(slot.number)
+            self._context.free(slot.number)
             self._context.share(source.number, slot.number, 0, length)
         slot.key, slot.owner, slot.used = request.key, request.owner, self._round
         slot.tokens = source.tokens[:length]
@@ -158,6 +158,6 @@ class DraftModel:
         if not others:
             return False
         slot = min(others, key=lambda slot: slot.used)
-        self._context.forget(slot.number)
+        self._context.free(slot.number)
         slot.key, slot.tokens = _NOBODY, []
         return True

@@ -54,14 +54,14 @@ class _Followed:
         return self.start + len(self.tokens)
 
     @property
-    def held(self) -> int:
+    def evaluated(self) -> int:
         """Tokens in memory."""
         return len(self.tokens) - len(self.waiting)
 
     def cut(self, size: int) -> None:
         """Forget all but the first `size` tokens, outside memory."""
         if size < len(self.tokens):
-            waits = size - self.held
+            waits = size - self.evaluated
             self.last = self.waiting[waits] if waits >= 0 else None
             del self.waiting[max(0, waits) :], self.tokens[size:]
             self.sure = min(self.sure, size)
@@ -148,16 +148,16 @@ class MtpHead:
             slot.start, slot.tokens, slot.sure = source.start, source.tokens[:], source.sure
             slot.waiting, slot.last = source.waiting[:], source.last
             slot.cut(part.start - slot.start)
-            self._context.share(source.number, slot.number, slot.start, slot.start + slot.held)
+            self._context.share(source.number, slot.number, slot.start, slot.start + slot.evaluated)
 
     def _cut(self, slot: _Followed, size: int) -> None:
-        held = slot.held
+        before = slot.evaluated
         slot.cut(size)
-        if slot.held < held:
-            self._context.cut(slot.number, slot.start + slot.held)
+        if slot.evaluated < before:
+            self._context.cut(slot.number, slot.start + slot.evaluated)
 
     def _clear(self, slot: _Followed, start: int) -> None:
-        self._context.forget(slot.number)
+        self._context.free(slot.number)
         slot.start, slot.sure, slot.last = start, 0, None
         slot.tokens, slot.waiting = [], []
 
@@ -201,8 +201,8 @@ class MtpHead:
         parts = [
             _Part(
                 slot,
-                slot.start + slot.held,
-                [*slot.tokens[slot.held :], request.tokens[-1]],
+                slot.start + slot.evaluated,
+                [*slot.tokens[slot.evaluated :], request.tokens[-1]],
                 [*slot.waiting, self._before(slot)],
             )
             for request, slot, _ in turns
@@ -230,7 +230,7 @@ class MtpHead:
         for slot in slots:
             while slot.waiting:
                 size = min(room, len(slot.waiting))
-                at = slot.held
+                at = slot.evaluated
                 parts.append(_Part(slot, slot.start + at, slot.tokens[at : at + size], slot.waiting[:size]))
                 del slot.waiting[:size]
                 room -= size
@@ -259,7 +259,7 @@ class MtpHead:
 
     def _make_room(self) -> bool:
         """Empty the least recently used slot, but none of this round's; False if there is none."""
-        others = [slot for slot in self._slots if slot.held and slot.used != self._round]
+        others = [slot for slot in self._slots if slot.evaluated and slot.used != self._round]
         if not others:
             return False
         slot = min(others, key=lambda slot: slot.used)

@@ -234,7 +234,7 @@ class Context:
         """Cut a sequence to its first `length` positions; False if this memory cannot."""
         return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
-    def forget(self, sequence: int) -> None:
+    def free(self, sequence: int) -> None:
         """Free a sequence's cells."""
         C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 

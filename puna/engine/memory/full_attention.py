@@ -66,7 +66,7 @@ class FullAttention:
             if not self._context.restore(self._spare, segment.data):
                 return False
             self._context.share(self._spare, slot, position_of(segment.begin), position_of(end))
-            self._context.forget(self._spare)
+            self._context.free(self._spare)
         return True
 
     def _trim(self, source: SequenceMemory, slot: int, length: int, position_of: PositionOf) -> bool:
@@ -144,8 +144,8 @@ class FullAttention:
         try:
             yield self._spare
         finally:
-            self._context.forget(self._spare)
+            self._context.free(self._spare)
 
     def clear(self, slot: int) -> None:
         """Empty a slot."""
-        self._context.forget(slot)
+        self._context.free(slot)

@@ -70,7 +70,7 @@ class SlidingWindow(FullAttention):
             if before is None or not context.restore_snapshot(self._spare, before.data):
                 return False
             context.share(self._spare, slot, 0, first)
-            context.forget(self._spare)
+            context.free(self._spare)
             restored = context.first_position(slot)
             if restored >= first:
                 return False
@@ -103,4 +103,4 @@ class SlidingWindow(FullAttention):
         try:
             return self._context.snapshot(self._spare)
         finally:
-            self._context.forget(self._spare)
+            self._context.free(self._spare)

@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 from puna.errors import PunaError
-from puna.library.durable import write, writing
+from puna.library.durable import write, write_errors
 from puna.library.registry.errors import Interrupted, is_transient
 from puna.library.registry.journal import Journal
 from puna.library.registry.limits import TransferLimits
@@ -80,7 +80,7 @@ class Download:
             self._fetch_parts()
 
     def _fetch_parts(self) -> None:
-        with writing(self._data.parent):
+        with write_errors(self._data.parent):
             file = open(self._data, "rb+", buffering=0)  # noqa: SIM115 - closed below, outside of `writing`
         with file:
             while True:
@@ -148,7 +148,7 @@ class Download:
                 at += len(piece)
                 if new:
                     # One write at a time, because the kernel serialises them with a spin lock.
-                    with writing(self._data.parent), self._writing:
+                    with write_errors(self._data.parent), self._writing:
                         file.seek(at - len(new))
                         write(file.fileno(), new)
                         self._journal.advance(index, len(new))
@@ -158,7 +158,7 @@ class Download:
     def _flush(self) -> None:
         """Call fsync during the download, so that the last fsync is short."""
         flushed = 0
-        with writing(self._data.parent), open(self._data, "rb+", buffering=0) as file:
+        with write_errors(self._data.parent), open(self._data, "rb+", buffering=0) as file:
             while not self._finished.wait(_FLUSH_EVERY):
                 if (now := self._journal.completed) - flushed >= _FLUSHED:
                     os.fsync(file.fileno())
@@ -169,7 +169,7 @@ class Download:
         hasher, hashed = hashlib.sha256(), 0
         room = memoryview(bytearray(1 << 20))
         journal = self._journal
-        with writing(self._data.parent), open(self._data, "rb", buffering=0) as file:
+        with write_errors(self._data.parent), open(self._data, "rb", buffering=0) as file:
             while hashed < journal.size:
                 with journal.advanced:
                     while (ready := journal.prefix()) == hashed and not self._stop.is_set():

@@ -10,7 +10,7 @@ from io import FileIO
 from pathlib import Path
 
 from puna.errors import PunaError
-from puna.library.durable import writing
+from puna.library.durable import write_errors
 from puna.library.manifests import Layer
 from puna.library.registry import journal
 from puna.library.registry.client import Registry
@@ -46,7 +46,7 @@ def obtain(
     reporter = Reporter(report)
     positions = library.blobs.partial(digest, JOURNAL)
     while not _is_stored(library, digest, layer.size):
-        with writing(positions.parent):
+        with write_errors(positions.parent):
             mine = journal.claim(positions)
         if mine is None:
             reporter.report(at(journal.completed(positions)))
@@ -76,13 +76,13 @@ def _fetch(
     limits: TransferLimits,
 ) -> None:
     data = library.blobs.partial(source.digest)
-    with writing(data.parent):
+    with write_errors(data.parent):
         kept = _kept(data, source.size)
         positions = Journal.begin(file, source.size, limits.part, data=kept)
     download = Download(source, data, positions, limits)
     watch(download.work(), download.cancel, lambda: at(positions.completed), report)
     if download.digest != source.digest:
-        with writing(data.parent):
+        with write_errors(data.parent):
             for path in (data, library.blobs.partial(source.digest, JOURNAL)):
                 path.unlink(missing_ok=True)
         raise PunaError(

@@ -25,9 +25,9 @@ export async function read(file) {
 }
 
 /** Why `model` does not accept these files, and which of `models` does; "" when it does.
- * @param {Attachment[]} given @param {string} model @param {{name: string}[]} models */
-export async function refusal(given, model, models) {
-  for (const { name, kind } of given) {
+ * @param {Attachment[]} attachments @param {string} model @param {{name: string}[]} models */
+export async function refusal(attachments, model, models) {
+  for (const { name, kind } of attachments) {
     if (kind === "text" || (await able(model)).includes(kind)) continue;
     const found = [];
     for (const other of models) if ((await able(other.name)).includes(kind)) found.push(other.name);
@@ -37,9 +37,9 @@ export async function refusal(given, model, models) {
 }
 
 /** The message as sent: attached text comes before the typed text. @param {import("./storage.js").Message} message */
-export function sent({ role, content, thinking, calls, tool, given = [] }) {
-  const texts = given.filter(({ kind }) => kind === "text").map(({ name, data }) => `${name}:\n\n${data}\n\n`);
-  const images = given.filter(({ kind }) => kind !== "text").map(({ data }) => data);
+export function sent({ role, content, thinking, calls, tool, given: attachments = [] }) {
+  const texts = attachments.filter(({ kind }) => kind === "text").map(({ name, data }) => `${name}:\n\n${data}\n\n`);
+  const images = attachments.filter(({ kind }) => kind !== "text").map(({ data }) => data);
   return {
     role, content: texts.join("") + content, ...(images.length && { images }), ...(thinking && { thinking }), ...(calls && { tool_calls: calls }),
     ...(tool && { tool_name: tool }),
@@ -49,7 +49,7 @@ export function sent({ role, content, thinking, calls, tool, given = [] }) {
 /** The attached files of a message or of a draft.
  * @param {{files: Attachment[], drop?: (at: number) => void}} shown */
 export function Attachments({ files, drop }) {
-  return html`<ul class="given">${files.map(({ name, kind, type, data, lacks }, at) => html`<li>
+  return html`<ul class="attachments">${files.map(({ name, kind, type, data, lacks }, at) => html`<li>
     ${kind === "vision" ? html`<img alt=${name} src=${`data:${type};base64,${data}`} />` : html`<span>${name}${lacks && html`<br /><small>${lacks}</small>`}</span>`}
     ${drop && html`<button type="button" class="quiet" aria-label=${`${say("remove")}: ${name}`} onClick=${() => drop(at)}>✕</button>`}
   </li>`)}</ul>`;

@@ -14,8 +14,8 @@ export function Create({ done }) {
   const [state, setState] = useState({});
   const { control, doing, part, error } = state;
 
-  function give(given) {
-    const added = [...given];
+  function give(chosen) {
+    const added = [...chosen];
     if (!added.length) return;
     setFiles((before) => [...before.filter((old) => !added.some(({ name: one }) => one === old.name)), ...added]);
     // The first file fills an empty FROM.
@@ -47,7 +47,7 @@ export function Create({ done }) {
       <textarea class="code" rows="6" spellcheck=${false} aria-label="Modelfile" value=${text} onInput=${(event) => setText(event.target.value)}></textarea>
       <label class="quiet attach">＋ ${say("dropGguf")}<input type="file" multiple accept=".gguf" aria-label=${say("dropGguf")}
         onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
-      <ul class="given">${files.map((file) => html`<li>${file.name}
+      <ul class="attachments">${files.map((file) => html`<li>${file.name}
         <button type="button" class="quiet" aria-label=${`${say("remove")}: ${file.name}`} onClick=${() => setFiles(files.filter((one) => one !== file))}>✕</button></li>`)}</ul>
       ${control
         ? html`<button type="button" onClick=${() => control.abort()}>${say("cancel")}</button>`

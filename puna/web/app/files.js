@@ -55,11 +55,11 @@ const isMessage = (message) =>
   ["user", "assistant", "tool"].includes(message?.role) && typeof message.content === "string" &&
   [message.thinking, message.error, message.ended, message.misfit, message.tool].every(isText) &&
   [message.rate, message.first, message.thoughtFor, message.tokens, message.window].every(isNumber) &&
-  isList(message.given, isGiven) && isList(message.calls, isCall) && isFork(message.fork);
+  isList(message.given, isAttachment) && isList(message.calls, isCall) && isFork(message.fork);
 
-const isGiven = (given) =>
-  ["vision", "audio", "text"].includes(given?.kind) &&
-  [given.name, given.type, given.data].every((text) => typeof text === "string") && isText(given.lacks);
+const isAttachment = (attachment) =>
+  ["vision", "audio", "text"].includes(attachment?.kind) &&
+  [attachment.name, attachment.type, attachment.data].every((text) => typeof text === "string") && isText(attachment.lacks);
 
 const isCall = (call) =>
   typeof call?.function?.name === "string" && ["undefined", "object"].includes(typeof call.function.arguments);

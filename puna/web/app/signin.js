@@ -29,9 +29,9 @@ function dialog() {
   box.append(form);
   document.body.append(box);
   return new Promise((resolve) => {
-    let given = false;
-    form.onsubmit = () => { given = true; localStorage.setItem(NAME, input.value.trim()); };
-    box.onclose = () => { box.remove(); resolve(given); };
+    let submitted = false;
+    form.onsubmit = () => { submitted = true; localStorage.setItem(NAME, input.value.trim()); };
+    box.onclose = () => { box.remove(); resolve(submitted); };
     box.showModal();
   });
 }
