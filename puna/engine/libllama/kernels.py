@@ -31,7 +31,7 @@ def native() -> ctypes.CDLL | None:
             loaded.puna_kernels_covered,
             loaded.puna_kernels_tie,
             loaded.puna_repack_begin,
-            loaded.puna_pages_bring,
+            loaded.puna_prefault,
             loaded.puna_drawing_new,
         )
     except (OSError, AttributeError):
@@ -75,14 +75,14 @@ def unfaulted_bytes() -> int:
     loaded = native()
     if loaded is None:
         return 0
-    loaded.puna_pages_to_come.restype = ctypes.c_size_t
-    return loaded.puna_pages_to_come()
+    loaded.puna_unfaulted_bytes.restype = ctypes.c_size_t
+    return loaded.puna_unfaulted_bytes()
 
 
 def prefault() -> None:
     """Fault in the pages of those buffers. Other threads may evaluate meanwhile."""
     if (loaded := native()) is not None:
-        loaded.puna_pages_bring()
+        loaded.puna_prefault()
 
 
 def tie_embeddings(tied: bool) -> None:

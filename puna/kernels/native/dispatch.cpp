@@ -215,8 +215,8 @@ PUNA_CALL int puna_kernels_covered() { return puna::computed.exchange(0) == puna
 PUNA_CALL void puna_kernels_tie(int tied) { puna::tied = tied; }
 
 // Bytes of pages that are not in memory yet, and a call that populates them.
-PUNA_CALL size_t puna_pages_to_come() { return puna::pages_to_come(); }
-PUNA_CALL void puna_pages_bring() { puna::bring_pages(); }
+PUNA_CALL size_t puna_unfaulted_bytes() { return puna::unfaulted_bytes(); }
+PUNA_CALL void puna_prefault() { puna::prefault(); }
 
 // A load begins. `path`: a file that may have its packed weights; empty for none.
 PUNA_CALL void puna_repack_begin(const char *path) {

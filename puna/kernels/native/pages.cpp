@@ -15,14 +15,14 @@ namespace puna {
 namespace {
 
 std::mutex mutex;
-std::vector<std::pair<uint8_t *, size_t>> to_come;
+std::vector<std::pair<uint8_t *, size_t>> unfaulted;
 
 // Drop whole pages, so that they read as zeros. Returns false if the system cannot.
 bool drop([[maybe_unused]] uint8_t *from, [[maybe_unused]] size_t size) {
 #if defined(__linux__) && defined(MADV_POPULATE_WRITE)
     if (madvise(from, size, MADV_DONTNEED)) return false;
     const std::lock_guard lock(mutex);
-    to_come.emplace_back(from, size);
+    unfaulted.emplace_back(from, size);
     return true;
 #else
     return false;
@@ -51,18 +51,18 @@ void zero(uint8_t *from, size_t size) {
     std::memset(from + before + whole, 0, size - before - whole);
 }
 
-size_t pages_to_come() {
+size_t unfaulted_bytes() {
     const std::lock_guard lock(mutex);
     size_t sum = 0;
-    for (const auto &[from, size] : to_come) sum += size;
+    for (const auto &[from, size] : unfaulted) sum += size;
     return sum;
 }
 
-void bring_pages() {
+void prefault() {
     std::vector<std::pair<uint8_t *, size_t>> all;
     {
         const std::lock_guard lock(mutex);
-        all.swap(to_come);
+        all.swap(unfaulted);
     }
 #if defined(__linux__) && defined(MADV_POPULATE_WRITE)
     constexpr size_t step = 4 << 20; // an evaluation that needs a page waits for one step at most

@@ -9,9 +9,9 @@ namespace puna {
 void zero(uint8_t *from, size_t size);
 
 // Bytes that `zero` left for later.
-size_t pages_to_come();
+size_t unfaulted_bytes();
 
 // Populate them now. Other threads may use them meanwhile.
-void bring_pages();
+void prefault();
 
 } // namespace puna
