@@ -87,7 +87,7 @@ int32_t Drawer::draw_truncated(Sampler &sampler) {
     // Typical sampling passes twice over the result of top_k, a nucleus once.
     LogitRange range = options.top_k ? selector_.top_k(options.top_k, 2 * typical + nucleus) : selector_.row();
     float centre = range.peak;
-    if (typical) range = keep_typical(range, options.typical_p, centre, nucleus);
+    if (typical) range = keep_typical(range, options.typical_p, centre);
     if (nucleus) {
         range = keep_nucleus(range, std::max(static_cast<double>(options.top_p), 0.0));
         centre = range.peak;
@@ -96,13 +96,13 @@ int32_t Drawer::draw_truncated(Sampler &sampler) {
     return selector_.token(draw_candidate(sampler, range, centre));
 }
 
-LogitRange Drawer::keep_typical(const LogitRange &range, float typical_p, float &centre, int later_passes) {
+LogitRange Drawer::keep_typical(const LogitRange &range, float typical_p, float &centre) {
     // The distance of a token's surprise from the entropy is the distance of its logit from the mean logit.
     double total = 0;
     centre = selector_.mean(range, total);
     // llama.cpp keeps tokens until their sum exceeds typical_p.
     const double target = std::nextafter(static_cast<double>(typical_p) * total, static_cast<double>(INFINITE));
-    return selector_.nearest(range, centre, {target, 0}, {total - target, 0}, later_passes);
+    return selector_.nearest(range, centre, {target, 0}, {total - target, 0});
 }
 
 LogitRange Drawer::keep_nucleus(const LogitRange &range, double top_p) {
@@ -111,10 +111,10 @@ LogitRange Drawer::keep_nucleus(const LogitRange &range, double top_p) {
         const double total = selector_.sum_weights(range, 1), target = top_p * total;
         const LogitRange near = selector_.copy(range, range.peak - NUCLEUS_DISTANCE, range.high);
         const double near_total = selector_.sum_weights(near, 1);
-        return near_total < target ? selector_.nearest(range, range.peak, {target, 0}, {total - target, 0}, 0)
-                                   : selector_.nearest(near, range.peak, {target, 0}, {near_total - target, 0}, 0);
+        return near_total < target ? selector_.nearest(range, range.peak, {target, 0}, {total - target, 0})
+                                   : selector_.nearest(near, range.peak, {target, 0}, {near_total - target, 0});
     }
-    return selector_.nearest(range, range.peak, {0, top_p}, {0, 1 - top_p}, 0);
+    return selector_.nearest(range, range.peak, {0, top_p}, {0, 1 - top_p});
 }
 
 int32_t Drawer::draw_mirostat(Sampler &sampler) {
@@ -152,7 +152,8 @@ int32_t Drawer::draw_mirostat_2(Sampler &sampler) {
     const auto peak = static_cast<double>(selector_.peak()), beta = static_cast<double>(inverse_temperature(sampler.options));
     const double least = peak + (std::log(selector_.total_weight()) - static_cast<double>(sampler.mu()) * std::log(2.0)) / beta;
     const float low = std::max(std::min(selector_.peak(), static_cast<float>(least)), -MAX_FLOAT);
-    const LogitRange range = selector_.copy(selector_.row(), low, INFINITE);
+    const bool few = selector_.few_above(low);
+    const LogitRange range = few ? selector_.copy(selector_.row(), low, INFINITE) : selector_.row().within(low, INFINITE);
     // With one token left, llama.cpp uses no random number.
     if (range.size == 1) {
         sampler.update_mu(1);

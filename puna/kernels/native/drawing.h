@@ -65,7 +65,7 @@ class Drawer {
     Candidate draw_candidate(Sampler &sampler, const LogitRange &range, float centre);
     int64_t mirostat_top_k(const Sampler &sampler);
     // `centre` becomes the mean logit.
-    LogitRange keep_typical(const LogitRange &range, float typical_p, float &centre, int later_passes);
+    LogitRange keep_typical(const LogitRange &range, float typical_p, float &centre);
     LogitRange keep_nucleus(const LogitRange &range, double top_p);
 
     const int64_t n_;

@@ -9,11 +9,11 @@
 namespace puna {
 namespace {
 
-constexpr size_t TOP_BLOCKS = 256;   // logits that this many block maxima reach are not sampled
+constexpr size_t TOP_BLOCKS = 128;   // logits that this many block maxima reach are not sampled
 constexpr size_t PROBES = 64;        // block maxima that tell their range
 constexpr float ROUNDING = 1e-6F;    // relative
 constexpr int64_t LARGE = 8192;      // logits for which a sketch pays
-constexpr double COPY_COST = 0.5;    // of a copy, in passes
+constexpr double COPY_COST = 0.5, PARTITION_COPY_COST = 0.3; // of a copy, alone and beside a partition, in passes
 constexpr float NEGLIGIBLE = 30;     // e^-30 times any vocabulary is nothing beside 1
 
 // Where a running sum of weights crosses a target.
@@ -123,8 +123,7 @@ int32_t LogitSelector::quantile_by_id(const LogitRange &range, float inverse_tem
 Candidate LogitSelector::quantile(const LogitRange &range, float centre, float inverse_temperature, double share) {
     const float low = std::max(range.low, range.peak - NEGLIGIBLE / inverse_temperature);
     const float end = std::max({std::abs(range.peak - centre), centre - low, ROUNDING});
-    LogitRange some = narrow(range, low, range.high, 1);
-    if (centre < range.peak && !some.exact) some = copy(range, low, range.high);
+    const LogitRange some = narrow(range, low, range.high, 1);
     const Weighting weighting = some.weighting(inverse_temperature);
     const DistanceRange bounds = crossing_bounds(some, centre, weighting, {0, 1 - share}, end);
     std::optional<Candidate> found = find_crossing(some, centre, weighting, {0, share}, bounds, bounds.far >= end);
@@ -167,7 +166,7 @@ float LogitSelector::reached_by_blocks(size_t blocks) {
     return std::max(*last, -MAX_FLOAT);
 }
 
-LogitRange LogitSelector::nearest(const LogitRange &range, float centre, const CumulativeWeight &target, const CumulativeWeight &rest, int later_passes) {
+LogitRange LogitSelector::nearest(const LogitRange &range, float centre, const CumulativeWeight &target, const CumulativeWeight &rest) {
     // An upper limit of the crossing's distance: all n logits below peak + log(rest / n) together weigh less than `rest`.
     // A share counts as a weight here, because the total is at least 1, the weight of the peak.
     double end = static_cast<double>(INFINITE);
@@ -177,7 +176,7 @@ LogitRange LogitSelector::nearest(const LogitRange &range, float centre, const C
     }
     const Weighting weighting = range.weighting(1);
     const DistanceRange bounds = crossing_bounds(range, centre, weighting, rest, static_cast<float>(end));
-    return nearest(range, centre, weighting, target, bounds, static_cast<float>(end), later_passes);
+    return nearest(range, centre, weighting, target, bounds, static_cast<float>(end), 0);
 }
 
 LogitRange LogitSelector::nearest(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &target, DistanceRange bounds,
@@ -188,19 +187,20 @@ LogitRange LogitSelector::nearest(const LogitRange &range, float centre, const W
     LogitRange searched = range;
     std::optional<Candidate> last;
     for (; !last; bounds = {0, end}) { // if the estimated bounds were wrong, search everything
-        // A target that is no share does not need the weight beyond the bounds.
-        if (two_sided)
-            searched = copy(range, lowest(bounds.far), highest(bounds.far));
-        else if (range.logits == row_ && target.share == 0)
-            searched = narrow(range, lowest(bounds.far), highest(bounds.far), later_passes + 1);
-        const Weighting limited{weighting.peak, weighting.inverse_temperature, searched.low, searched.high};
-        last = find_crossing(searched, centre, limited, target, bounds, bounds.far >= end);
+        // A one-sided search copies what is within the bounds while it looks for the crossing. A two-sided one copies first, because
+        // its target is a weight: it does not need the weight beyond the bounds.
+        const float low = lowest(bounds.far), high = highest(bounds.far);
+        const LogitRange from = two_sided ? copy(range, low, high) : range;
+        const Weighting limited{weighting.peak, weighting.inverse_temperature, from.low, from.high};
+        const bool copies = range.logits == row_ && !two_sided && copy_pays(range, low, high, later_passes + 1, PARTITION_COPY_COST);
+        searched = from;
+        last = find_crossing(from, centre, limited, target, bounds, bounds.far >= end, copies ? &searched : nullptr);
     }
     const float logit = last->logit, away = std::abs(logit - centre);
     const float low = two_sided ? lowest(away) : logit, high = highest(away) < range.peak ? highest(away) : range.high;
     const auto outside = [&](float one) { return one < low || one > high; };
     ties_.erase(std::remove_if(ties_.begin(), ties_.end(), outside), ties_.end());
-    LogitRange kept = ties_.empty() && !two_sided ? narrow(searched, low, high, later_passes) : copy(searched, low, high);
+    LogitRange kept = ties_.empty() ? searched.within(low, high) : copy(searched, low, high);
     for (const float tie : ties_) erase_last(kept, tie);
     if (high < range.peak) kept.peak = kernel_.max_up_to(kept.logits, kept.size, high);
     return kept;
@@ -213,16 +213,20 @@ void LogitSelector::erase_last(LogitRange &range, float logit) {
 }
 
 LogitRange LogitSelector::copy(const LogitRange &range, float low, float high) {
-    float *const found = range.logits == front_.data() ? back_.data() : front_.data();
+    float *const found = other_buffer(range);
     const int64_t size = kernel_.filter(range.logits, range.size, range.logits == row_ ? block_maxima_.data() : nullptr, low, high, found);
     return {found, size, range.peak, low, high, true};
 }
 
 LogitRange LogitSelector::narrow(const LogitRange &range, float low, float high, int later_passes) {
     const LogitRange some = range.within(low, high);
-    if (range.size <= LARGE) return some;
-    const double inside = sketch().count_between(some.low, some.high), size = static_cast<double>(range.size);
-    return later_passes * (size - inside) > COPY_COST * size ? copy(range, low, high) : some;
+    return copy_pays(range, some.low, some.high, later_passes, COPY_COST) ? copy(range, low, high) : some;
+}
+
+bool LogitSelector::copy_pays(const LogitRange &range, float low, float high, int later_passes, double cost) {
+    if (range.size <= LARGE) return false;
+    const double inside = sketch().count_between(low, high), size = static_cast<double>(range.size);
+    return later_passes * (size - inside) > cost * size;
 }
 
 bool LogitSelector::few_above(float low) const {
@@ -245,18 +249,21 @@ QuantileSketch &LogitSelector::sketch() {
     return sketch_;
 }
 
-Partition LogitSelector::partition(const float *logits, int64_t size, const Weighting &weighting, const Band &band, float *found) {
+Partition LogitSelector::partition(const LogitRange &range, const Weighting &weighting, const Band &band, float *kept) {
     if (weighting.inverse_temperature == 0)
-        return kernel_.partition_by_count(logits, size, band.centre - band.near, std::max(band.centre - band.far, weighting.low), found);
-    return kernel_.partition(logits, size, logits == row_ ? block_maxima_.data() : nullptr, weighting, band, found);
+        return kernel_.partition_by_count(range.logits, range.size, band.centre - band.near, std::max(band.centre - band.far, weighting.low), band_.data(), kept);
+    return kernel_.partition(range.logits, range.size, range.logits == row_ ? block_maxima_.data() : nullptr, weighting, band, band_.data(), kept);
 }
 
 std::optional<Candidate> LogitSelector::find_crossing(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &target,
-                                                      const DistanceRange &bounds, bool to_end) {
-    const Weighting unlimited{weighting.peak, weighting.inverse_temperature, range.exact ? -MAX_FLOAT : weighting.low, weighting.high};
+                                                      const DistanceRange &bounds, bool to_end, LogitRange *copied) {
+    const Weighting unlimited{weighting.peak, weighting.inverse_temperature, range.exact ? -MAX_FLOAT : weighting.low,
+                              range.exact ? INFINITE : weighting.high};
     // To the end means to all: rounding must not leave out the last logit.
     const Band band{centre, bounds.near, to_end ? MAX_FLOAT : bounds.far};
-    const Partition split = partition(range.logits, range.size, unlimited, band, band_.data());
+    float *const kept = copied ? other_buffer(range) : nullptr;
+    const Partition split = partition(range, unlimited, band, kept);
+    if (copied) *copied = {kept, split.kept, range.peak, std::max(range.low, centre - band.far), range.high, false};
     const double weight = target.weight + target.share * split.total;
     if (split.nearer > 0 && split.nearer >= weight) return {};
     float far = bounds.far;

@@ -47,7 +47,7 @@ class LogitSelector {
     float mean(const LogitRange &range, double &total);
 
     LogitRange row() const { return {row_, n_, peak_, -MAX_FLOAT, INFINITE, false}; }
-    // The k largest. `later_passes` (also below): passes over the result that will follow, besides the draw.
+    // The k largest. `later_passes`: passes over the result that will follow, besides the draw.
     LogitRange top_k(int64_t k, int later_passes);
     // A copy of the logits in [low, high].
     LogitRange copy(const LogitRange &range, float low, float high);
@@ -56,7 +56,7 @@ class LogitSelector {
     // Whether probably few logits are at least `low`.
     bool few_above(float low) const;
     // The logits nearest to `centre` whose weights at temperature 1 add up to `target`, at least one. `rest` is the weight beyond.
-    LogitRange nearest(const LogitRange &range, float centre, const CumulativeWeight &target, const CumulativeWeight &rest, int later_passes);
+    LogitRange nearest(const LogitRange &range, float centre, const CumulativeWeight &target, const CumulativeWeight &rest);
 
     // The token at which the cumulative probability reaches `share`.
     Candidate quantile(const LogitRange &range, float centre, float inverse_temperature, double share);
@@ -68,18 +68,24 @@ class LogitSelector {
   private:
     LogitRange nearest(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &target, DistanceRange bounds,
                        float end, int later_passes);
+    // Whether copying the logits in [low, high] makes so many later passes cheaper. `cost`: of the copy, in passes over the range.
+    bool copy_pays(const LogitRange &range, float low, float high, int later_passes, double cost);
+    // Where a copy of the range goes.
+    float *other_buffer(const LogitRange &range) { return range.logits == front_.data() ? back_.data() : front_.data(); }
     void erase_last(LogitRange &range, float logit);
     // A logit that at least this many block maxima reach, and few more.
     float reached_by_blocks(size_t blocks);
     // The candidate at which the cumulative weight reaches `target`, if that is within `bounds`. Otherwise the last of the range,
     // if `to_end` says that nothing is beyond the bounds. Candidates that tie with it and come later go to `ties_`. A candidate's
     // probability is valid only if the target is a share.
+    // `copied`, unless null, becomes a copy of the range down to the far bound.
     std::optional<Candidate> find_crossing(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &target,
-                                           const DistanceRange &bounds, bool to_end);
+                                           const DistanceRange &bounds, bool to_end, LogitRange *copied = nullptr);
     // The same among the logits of a band, with `before` as the weight nearer than it.
     std::optional<Candidate> crossing_in_band(const float *logits, int64_t size, const Weighting &weighting, const Band &band, double before,
                                               double target, bool to_end);
-    Partition partition(const float *logits, int64_t size, const Weighting &weighting, const Band &band, float *found);
+    // The band goes to `band_`.
+    Partition partition(const LogitRange &range, const Weighting &weighting, const Band &band, float *kept);
     DistanceRange crossing_bounds(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &rest, float end);
     QuantileSketch &sketch();
 

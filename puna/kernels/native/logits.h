@@ -25,6 +25,7 @@ struct Band {
 struct Partition {
     double nearer, total; // weight nearer than the band, and of all logits
     int64_t count;        // logits in the band
+    int64_t kept;         // logits down to the band's far end, if they were copied
 };
 
 // A histogram over the distance from `centre`: bin = (distance - near) * scale. Greater distances go to the overflow bins.
@@ -49,10 +50,11 @@ struct LogitsKernel {
     float (*max_up_to)(const float *x, int64_t n, float high);
     // Logits in [low, high]. `found` may be `x`. Block maxima, if given, let it skip blocks.
     int64_t (*filter)(const float *x, int64_t n, const float *block_maxima, float low, float high, float *found);
-    // Logits in the band, and sums of weights. With a centre other than the peak, `weighting`'s low and high are ignored.
-    Partition (*partition)(const float *x, int64_t n, const float *block_maxima, Weighting weighting, Band band, float *found);
+    // Logits in the band, and sums of weights. If the centre is the peak, `kept` may take a copy of the logits down to the band's
+    // far end, nearer ones included.
+    Partition (*partition)(const float *x, int64_t n, const float *block_maxima, Weighting weighting, Band band, float *found, float *kept);
     // The same with every weight 1: logits in [low, high], and how many are above `high`.
-    Partition (*partition_by_count)(const float *x, int64_t n, float high, float low, float *found);
+    Partition (*partition_by_count)(const float *x, int64_t n, float high, float low, float *found, float *kept);
     // The finite logits of one bin.
     int64_t (*filter_bin)(const float *x, int64_t n, Bins bins, int bin, float *found);
     // The index of the logit equal to `value` with `before` equal ones ahead of it; -1 if there is none.

@@ -15,6 +15,9 @@ PUNA_INLINE void prefetch(const float *block) {
     for (int64_t line = 0; line < MAX_BLOCK; line += CACHE_LINE) __builtin_prefetch(block + PREFETCH_DISTANCE + line);
 }
 
+// The buffer may have left the cache since the last row.
+PUNA_INLINE void prefetch_to_write(const float *next) { __builtin_prefetch(next + MAX_BLOCK * 8, 1); }
+
 float block_max(const float *x, int64_t n, float *block_maxima) {
     Mask nan{};
     FloatVec row_max = broadcast(-INFINITE);
@@ -116,7 +119,7 @@ int64_t filter(const float *x, int64_t n, const float *block_maxima, float low, 
     int64_t count = 0;
     for_max_blocks(x, n, [&](int64_t first, auto for_its_quads) __attribute__((always_inline)) {
         if (block_maxima && block_maxima[first / MAX_BLOCK] < low) return;
-        __builtin_prefetch(found + count + MAX_BLOCK * 8, 1); // the buffer may have left the cache since the last row
+        prefetch_to_write(found + count);
         for_its_quads([&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
             for_quad([&](auto i) __attribute__((always_inline)) { count += compress_store(found + count, in_range(v[i], low, high), v[i]); });
         });
@@ -137,27 +140,33 @@ PUNA_INLINE int64_t compress_store_block(float *to, uint64_t bits, const float *
     return count;
 }
 
-// add(logits, weights, sum of all, sum from `near` on) adds a vector and returns the mask of lanes in the band.
+struct PartitionMasks {
+    Mask band, kept;
+};
+
+// add(logits, weights, sum of all, sum from `near` on) adds a vector and returns which lanes are in the band, and which are kept.
 // FEW: the band probably has few logits.
-template <bool FEW, class F>
+template <bool FEW, bool KEEP, class F>
 PUNA_INLINE Partition partition_with(const float *x, int64_t n, const float *block_maxima, const Exponential &exponential, float low, float *found,
-                                     F add) {
+                                     float *kept, F add) {
     double total = 0, from_near = 0;
-    int64_t count = 0;
+    int64_t count = 0, kept_count = 0;
     for_sum_blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         Accumulator block_total, block_from_near;
         for_max_blocks(x + from, to - from, [&](int64_t first, auto for_its_quads) __attribute__((always_inline)) {
             if (block_maxima && block_maxima[(from + first) / MAX_BLOCK] < low) return;
+            if constexpr (KEEP) prefetch_to_write(kept + kept_count), prefetch(x + from + first);
             uint64_t bits = 0;
             for_its_quads([&](int64_t at, const Quad &v, int64_t) __attribute__((always_inline)) {
                 Quad w;
                 exponential.unmasked(v, w);
                 for_quad([&](auto i) __attribute__((always_inline)) {
-                    const Mask in = add(v[i], w[i], block_total.of(i), block_from_near.of(i));
+                    const PartitionMasks in = add(v[i], w[i], block_total.of(i), block_from_near.of(i));
+                    if constexpr (KEEP) kept_count += compress_store(kept + kept_count, in.kept, v[i]);
                     if constexpr (FEW)
-                        bits |= static_cast<uint64_t>(movemask(in)) << (at - first + LANES * i);
+                        bits |= static_cast<uint64_t>(movemask(in.band)) << (at - first + LANES * i);
                     else
-                        count += compress_store(found + count, in, v[i]);
+                        count += compress_store(found + count, in.band, v[i]);
                 });
             });
             if constexpr (FEW) count += compress_store_block(found + count, bits, x + from + first, to - from - first);
@@ -165,56 +174,73 @@ PUNA_INLINE Partition partition_with(const float *x, int64_t n, const float *blo
         total += block_total.total();
         from_near += block_from_near.total();
     });
-    return {total - from_near, total, count};
+    return {total - from_near, total, count, kept_count};
 }
 
-// With the peak as the centre, distances are one-sided: all logits are below it.
-template <bool FEW>
-PUNA_INLINE Partition partition_below(const float *x, int64_t n, const float *block_maxima, const Weighting &weighting, const Band &band, float *found) {
+// With the peak as the centre, distances are one-sided: all logits that weigh are below it.
+template <bool FEW, bool KEEP>
+PUNA_INLINE Partition partition_below(const float *x, int64_t n, const float *block_maxima, const Weighting &weighting, const Band &band, float *found,
+                                      float *kept) {
     const Exponential exponential(weighting);
     const float first = band.centre - band.near, far = band.centre - band.far, last = far > weighting.low ? far : weighting.low;
     const float clamp = weighting.peak + exponential.clamp, low = clamp > weighting.low ? clamp : weighting.low;
-    if (weighting.low > -MAX_FLOAT) {
+    if (weighting.low > -MAX_FLOAT || weighting.high < INFINITE) {
         const auto add = [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
-            const Mask weighs = greater_equal(v, broadcast(weighting.low)), further = mask_and(weighs, greater_equal(broadcast(first), v));
+            const Mask weighs = in_range(v, weighting.low, weighting.high), further = mask_and(weighs, greater_equal(broadcast(first), v));
+            const Mask reaches = greater_equal(v, broadcast(last));
             masked_add(total, weighs, w);
             masked_add(from_near, further, w);
-            return mask_and(further, greater_equal(v, broadcast(last)));
+            return PartitionMasks{mask_and(further, reaches), mask_and(weighs, reaches)};
         };
-        return partition_with<FEW>(x, n, block_maxima, exponential, low, found, add);
+        return partition_with<FEW, KEEP>(x, n, block_maxima, exponential, low, found, kept, add);
     }
     const auto add = [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
-        const Mask further = greater_equal(broadcast(first), v);
+        const Mask further = greater_equal(broadcast(first), v), reaches = greater_equal(v, broadcast(last));
         total += w;
         masked_add(from_near, further, w);
-        return mask_and(further, greater_equal(v, broadcast(last)));
+        return PartitionMasks{mask_and(further, reaches), reaches};
     };
-    return partition_with<FEW>(x, n, block_maxima, exponential, low, found, add);
+    return partition_with<FEW, KEEP>(x, n, block_maxima, exponential, low, found, kept, add);
 }
 
-Partition partition(const float *x, int64_t n, const float *block_maxima, Weighting weighting, Band band, float *found) {
-    if (band.centre == weighting.peak)
-        return block_maxima ? partition_below<true>(x, n, block_maxima, weighting, band, found)
-                            : partition_below<false>(x, n, nullptr, weighting, band, found);
+PUNA_INLINE Partition partition_around(const float *x, int64_t n, const Weighting &weighting, const Band &band, float *found) {
     const auto add = [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
         const FloatVec away = distance(v, band.centre);
-        const Mask further = greater_equal(away, broadcast(band.near));
-        total += w;
+        const Mask weighs = in_range(v, weighting.low, weighting.high), further = mask_and(weighs, greater_equal(away, broadcast(band.near)));
+        masked_add(total, weighs, w);
         masked_add(from_near, further, w);
-        return mask_and(further, greater_equal(broadcast(band.far), away));
+        return PartitionMasks{mask_and(further, greater_equal(broadcast(band.far), away)), {}};
     };
-    return partition_with<false>(x, n, nullptr, Exponential(weighting), -INFINITE, found, add);
+    return partition_with<false, false>(x, n, nullptr, Exponential(weighting), -INFINITE, found, nullptr, add);
 }
 
-Partition partition_by_count(const float *x, int64_t n, float high, float low, float *found) {
-    int64_t nearer = 0, count = 0;
-    for_quads(x, 0, n, [&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
-        for_quad([&](auto i) __attribute__((always_inline)) {
-            nearer += __builtin_popcount(movemask(greater(v[i], broadcast(high))));
-            count += compress_store(found + count, in_range(v[i], low, high), v[i]);
+Partition partition(const float *x, int64_t n, const float *block_maxima, Weighting weighting, Band band, float *found, float *kept) {
+    if (band.centre != weighting.peak) return partition_around(x, n, weighting, band, found);
+    if (kept) return partition_below<false, true>(x, n, block_maxima, weighting, band, found, kept);
+    return block_maxima ? partition_below<true, false>(x, n, block_maxima, weighting, band, found, nullptr)
+                        : partition_below<false, false>(x, n, nullptr, weighting, band, found, nullptr);
+}
+
+template <bool KEEP> PUNA_INLINE Partition partition_by_count_as(const float *x, int64_t n, float high, float low, float *found, float *kept) {
+    int64_t count = 0, kept_count = 0;
+    for_max_blocks(x, n, [&](int64_t, auto for_its_quads) __attribute__((always_inline)) {
+        if constexpr (KEEP) prefetch_to_write(kept + kept_count);
+        for_its_quads([&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+            for_quad([&](auto i) __attribute__((always_inline)) {
+                const Mask reaches = greater_equal(v[i], broadcast(low));
+                count += compress_store(found + count, mask_and(reaches, greater_equal(broadcast(high), v[i])), v[i]);
+                if constexpr (KEEP)
+                    kept_count += compress_store(kept + kept_count, reaches, v[i]);
+                else
+                    kept_count += __builtin_popcount(movemask(reaches));
+            });
         });
     });
-    return {static_cast<double>(nearer), 0, count};
+    return {static_cast<double>(kept_count - count), 0, count, kept_count};
+}
+
+Partition partition_by_count(const float *x, int64_t n, float high, float low, float *found, float *kept) {
+    return kept ? partition_by_count_as<true>(x, n, high, low, found, kept) : partition_by_count_as<false>(x, n, high, low, found, nullptr);
 }
 
 PUNA_INLINE IntVec bin_of(const FloatVec &v, const Bins &bins) {
