@@ -45,7 +45,8 @@ template <class I> class Attend {
     int visible_count_ = 0;
 
     explicit Attend(const AttentionPiece &piece)
-        : p(piece), q(*p.op.src[0]), k(*p.op.src[1]), v(*p.op.src[2]), layout({k.ne[0], v.ne[0], p.max_tiles, p.queries, p.blocks, p.heads_per_block}),
+        : p(piece), q(*p.op.src[0]), k(*p.op.src[1]), v(*p.op.src[2]),
+          layout({k.ne[0], v.ne[0], p.max_tiles, p.queries, p.blocks, p.heads_per_block}),
           work_(p.work + p.work_stride * static_cast<size_t>(p.split)), keys_(at<float>(0)), values_(at<int32_t>(layout.values)),
           biases_(at<float>(layout.biases)), weights_(at<int32_t>(layout.weights)) {}
 
@@ -118,7 +119,8 @@ template <class I> class Attend {
     // The score of an attention sink, a key without a value.
     float sink(int64_t block, int64_t row) const {
         const Tensor *sinks = p.op.src[4];
-        return sinks ? static_cast<const float *>(sinks->data)[p.first_head(block) + row % p.heads(block)] * static_cast<float>(LOG2_E) : MASKED_SCORE;
+        return sinks ? static_cast<const float *>(sinks->data)[p.first_head(block) + row % p.heads(block)] * static_cast<float>(LOG2_E)
+                     : MASKED_SCORE;
     }
 
     // Reset the rows' state, and copy their queries with the scale applied.
@@ -287,7 +289,8 @@ template <class I> class Attend {
         });
         for (int64_t panel = 0; panel < layout.value_size; panel += WIDTH) {
             for_rows(block, [&](int i, int row) { to[i] = s.sums + layout.value_size * row + panel; });
-            for_row_tiles<I::value_rows>(count, [&](int row, auto rows) { accumulate_values<I, rows()>(values_ + PAIRS * panel, from + row, to + row); });
+            for_row_tiles<I::value_rows>(count,
+                                         [&](int row, auto rows) { accumulate_values<I, rows()>(values_ + PAIRS * panel, from + row, to + row); });
         }
     }
 

@@ -24,7 +24,8 @@ constexpr CellFormat cell_format(Type type) {
 }
 
 inline const uint8_t *address(const Tensor &t, int64_t i1, int64_t i2, int64_t i3) {
-    return static_cast<const uint8_t *>(t.data) + static_cast<size_t>(i1) * t.nb[1] + static_cast<size_t>(i2) * t.nb[2] + static_cast<size_t>(i3) * t.nb[3];
+    return static_cast<const uint8_t *>(t.data) + static_cast<size_t>(i1) * t.nb[1] + static_cast<size_t>(i2) * t.nb[2] +
+           static_cast<size_t>(i3) * t.nb[3];
 }
 
 constexpr int MAX_ATTENTION_ROWS = 128; // of a piece: queries times heads of a head block

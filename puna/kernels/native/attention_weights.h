@@ -42,7 +42,8 @@ template <class I> int64_t weight_of(float score, float row_max) {
 
 // Turns a tile's scores into integer weights, and adds these to `weight_sums`. `weights` also get the values' exponents, and go
 // out as 16-bit pairs for `madd16`: all high parts, then all low parts.
-template <class I> void softmax_weights(const float *scores, const float *exponent, float row_max, float row_value_max, int64_t *weight_sums, int32_t *weights) {
+template <class I>
+void softmax_weights(const float *scores, const float *exponent, float row_max, float row_value_max, int64_t *weight_sums, int32_t *weights) {
     const auto score_max = I::broadcast(row_max), value_max = I::broadcast(row_value_max);
     auto sum = I::zero();
     for (int i = 0; i < TILE_KEYS; i += ATTENTION_WIDTH<I>) {

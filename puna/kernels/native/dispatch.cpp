@@ -54,7 +54,9 @@ Adapter get_rows(std::make_unique<GetRows>());
 bool tied;
 
 // libllama first asks with an empty buffer where a tensor should go. Embeddings stay in the file, unless they are tied.
-bool belongs_here(const Tensor &embeddings) { return embeddings.buffer->size > 0 || (tied && std::strcmp(embeddings.name, "token_embd.weight") == 0); }
+bool belongs_here(const Tensor &embeddings) {
+    return embeddings.buffer->size > 0 || (tied && std::strcmp(embeddings.name, "token_embd.weight") == 0);
+}
 
 // Of F32 matrices, only those that libllama just multiplies with. It reshapes others (RWKV's), and packed weights cannot be reshaped.
 bool is_wanted(const Tensor &weights) {
@@ -167,7 +169,8 @@ std::string name_of(Type type) { return ggml->type_name(type); }
 std::string why_none(const std::string &wanted) {
     if (!wanted.empty()) return "no variant " + wanted + " runs on this processor";
     for (int i = 0; i < VARIANT_COUNT; i++)
-        if (VARIANTS[i]->runs_here()) return std::string("nobody has measured ") + VARIANTS[i]->name + " yet (PUNA_KERNELS=" + VARIANTS[i]->name + " uses it)";
+        if (VARIANTS[i]->runs_here())
+            return std::string("nobody has measured ") + VARIANTS[i]->name + " yet (PUNA_KERNELS=" + VARIANTS[i]->name + " uses it)";
     return "none for this processor";
 }
 

@@ -27,7 +27,9 @@ template <class I, Type T> struct SingleFloats {
     }
     static PUNA_INLINE Weights load(const uint8_t *p) { return I::loadf(reinterpret_cast<const float *>(p)); }
     static PUNA_INLINE void store(uint8_t *p, Weights w) { I::storef(reinterpret_cast<float *>(p), w); }
-    static PUNA_INLINE Weights add(Weights sum, Weights w, const uint8_t *x) { return I::fma(w, I::broadcast(*reinterpret_cast<const float *>(x)), sum); }
+    static PUNA_INLINE Weights add(Weights sum, Weights w, const uint8_t *x) {
+        return I::fma(w, I::broadcast(*reinterpret_cast<const float *>(x)), sum);
+    }
 };
 
 template <class I, Type T, class Dot = SingleFloats<I, T>> class FloatGemm {
@@ -60,7 +62,8 @@ template <class I, Type T, class Dot = SingleFloats<I, T>> class FloatGemm {
     // Few rows are bound by memory, so they read weights once, straight from the panels.
     static void multiply_few(const Product &p) {
         const size_t panel_bytes = layout_of(T).panel(p.blocks);
-        for_slices(p, I::tile_panels, [&](const PanelSlice &part, const uint8_t *slice) { panels<true>(part, slice, panel_bytes, p.rows, p.row_count); });
+        for_slices(p, I::tile_panels,
+                   [&](const PanelSlice &part, const uint8_t *slice) { panels<true>(part, slice, panel_bytes, p.rows, p.row_count); });
     }
 
     // A block of rows stays in L2 while decoded panels pass through L1, one after another.
@@ -110,7 +113,8 @@ template <class I, Type T, class Dot = SingleFloats<I, T>> class FloatGemm {
     }
 
     // A tile's panels, or a single last one, times `count` rows. Prefetches rows while `upcoming` says that they are not cached yet.
-    template <bool PACKED> static void panels(const PanelSlice &part, const uint8_t *w, size_t stride, const Row *at, int64_t count, int64_t upcoming = 0) {
+    template <bool PACKED>
+    static void panels(const PanelSlice &part, const uint8_t *w, size_t stride, const Row *at, int64_t count, int64_t upcoming = 0) {
         if (I::tile_panels == 1 || part.columns > COLUMNS) return tiles<I::tile_panels, PACKED>(part, w, stride, at, count, upcoming);
         if constexpr (I::tile_panels > 1) tiles<1, PACKED>(part, w, stride, at, count, upcoming);
     }
@@ -148,7 +152,9 @@ template <class I, Type T, class Dot = SingleFloats<I, T>> class FloatGemm {
             unroll<steps>([&](auto i) __attribute__((always_inline)) {
                 typename Dot::Weights v[vectors];
                 unroll<vectors>([&](auto c) __attribute__((always_inline)) { v[c] = weights<PACKED>(w + step_bytes * i, stride, c); });
-                for_tile<I, R, P>([&](auto r, auto c) __attribute__((always_inline)) { out[r][c] = Dot::add(out[r][c], v[c], a[r] + 4 * (step + i)); });
+                for_tile<I, R, P>([&](auto r, auto c) __attribute__((always_inline)) {
+                    out[r][c] = Dot::add(out[r][c], v[c], a[r] + 4 * (step + i));
+                });
             });
         }
         write_tile<I, R, P>(out, rows, part.column, part.columns, part.first);

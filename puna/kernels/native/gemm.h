@@ -121,7 +121,8 @@ PUNA_INLINE void for_dots_from(const TileOperands<I, D, R, P> &at, Start start, 
         for (int r = 0; r < R; r++)
             for (int c = 0; c < P * VECTORS<I>; c++) take(r, c, sums[r][c]);
     } else {
-        for_dots<I, FIRST, STEPS>(at, [&](int r, int c, typename I::Int sum) __attribute__((always_inline)) { take(r, c, D::Dot::add_start(sum, start(r))); });
+        const auto started = [&](int r, int c, typename I::Int sum) __attribute__((always_inline)) { take(r, c, D::Dot::add_start(sum, start(r))); };
+        for_dots<I, FIRST, STEPS>(at, started);
     }
 }
 
@@ -172,7 +173,9 @@ PUNA_INLINE void multiply_superblock(const D *w, const uint8_t *const (&rows)[R]
     using Activation = std::conditional_t<D::centred, CentredRow, SuperRow>;
     constexpr int steps = D::format.group / 4, groups = U::steps / steps; // steps per group, groups per block
     constexpr int steps_per_sum = !D::centred && U::max_steps(TOP) < steps ? U::max_steps(TOP) : steps;
-    const auto activation = [&](int r) __attribute__((always_inline)) -> const Activation & { return *reinterpret_cast<const Activation *>(rows[r]); };
+    const auto activation = [&](int r) __attribute__((always_inline)) -> const Activation & {
+        return *reinterpret_cast<const Activation *>(rows[r]);
+    };
     Ints<I, R, P> total;
     for (auto &row : total)
         for (auto &x : row) x = I::zero();
@@ -185,7 +188,8 @@ PUNA_INLINE void multiply_superblock(const D *w, const uint8_t *const (&rows)[R]
             };
             const TileOperands<I, D, R, P> at{w, rows, b};
             if constexpr (D::centred)
-                for_dots_from<I, steps_per_sum * part, steps_per_sum>(at, [&](int r) __attribute__((always_inline)) { return I::broadcast4(activation(r).starts + j); }, take);
+                for_dots_from<I, steps_per_sum * part, steps_per_sum>(
+                    at, [&](int r) __attribute__((always_inline)) { return I::broadcast4(activation(r).starts + j); }, take);
             else
                 for_dots<I, steps_per_sum * part, steps_per_sum>(at, take);
         });
@@ -214,7 +218,8 @@ template <class I, Type T> class QuantGemm {
     // Few rows are bound by memory, so they read one panel after another, as one stream.
     static void multiply(const Product &p) {
         using Few = std::conditional_t<I::decodes_in_registers, PackedSlice<I, T>, DecodedSlice<I, T>>;
-        p.row_count > FEW ? multiply<DecodedSlice<I, T>, panels, I::tile_panels, I::tile_rows>(p) : multiply<Few, 1, 1, I::tile_rows * I::tile_panels>(p);
+        p.row_count > FEW ? multiply<DecodedSlice<I, T>, panels, I::tile_panels, I::tile_rows>(p)
+                          : multiply<Few, 1, 1, I::tile_rows * I::tile_panels>(p);
     }
 
   private:
@@ -271,7 +276,8 @@ template <class I, Type T> class QuantGemm {
             for (; COLUMNS * n < slice.width; n++) tile<R, 1>(slice, n, a, rows);
     }
 
-    template <int R, int P, class D> static PUNA_INLINE void tile(const PanelSlice<D> &slice, int64_t n, const uint8_t *const (&a)[R], const Row *rows) {
+    template <int R, int P, class D>
+    static PUNA_INLINE void tile(const PanelSlice<D> &slice, int64_t n, const uint8_t *const (&a)[R], const Row *rows) {
         const int64_t column = slice.column + COLUMNS * n;
         for (int r = 0; r < R; r++)
             for (int c = 0; c < P * COLUMNS; c += COLUMNS) __builtin_prefetch(rows[r].target + column + c);
@@ -290,9 +296,10 @@ template <class I, Type T> constexpr Kernel kernel() {
         return FloatGemm<I, T>::kernel();
     } else {
         using S = QuantGemm<I, T>;
-        if constexpr (centred<I, T>())
-            return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_centred<I, DotOf<I, T>, format.offset>, S::multiply};
-        else if constexpr (DecodedSlice<I, T>::super)
+        if constexpr (centred<I, T>()) {
+            constexpr auto quantise = quantise_centred<I, DotOf<I, T>, format.offset>;
+            return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise, S::multiply};
+        } else if constexpr (DecodedSlice<I, T>::super)
             return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
         else
             return {T, I::pays(T), S::row_bytes, Activations::BLOCKS, COLUMNS * S::panels,

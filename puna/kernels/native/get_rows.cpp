@@ -22,8 +22,8 @@ void GetRows::compute(Team &team, uint8_t *, const Tensor &op) const {
         for (int64_t i = from; i < to; i++) {
             int32_t row;
             std::memcpy(&row, static_cast<const char *>(ids.data) + static_cast<size_t>(i) * ids.nb[0], sizeof row);
-            unpack_column(format, static_cast<const uint8_t *>(weights.data) + panel * static_cast<size_t>(row / COLUMNS), row % COLUMNS, weights.ne[0],
-                          reinterpret_cast<float *>(static_cast<char *>(op.data) + static_cast<size_t>(i) * op.nb[1]));
+            unpack_column(format, static_cast<const uint8_t *>(weights.data) + panel * static_cast<size_t>(row / COLUMNS), row % COLUMNS,
+                          weights.ne[0], reinterpret_cast<float *>(static_cast<char *>(op.data) + static_cast<size_t>(i) * op.nb[1]));
         }
     });
 }

@@ -78,7 +78,8 @@ bool LogitSelector::read(const float *row, float inverse_temperature, bool momen
     total_weight_ = moment_ = 0;
     for (size_t i = 0; i < block_sums_.size(); i++) {
         // Rescale from the block's maximum to the peak.
-        const float exponent = sum_block_maxima_[i] > -INFINITE ? (sum_block_maxima_[i] - peak_) * inverse_temperature : 0, factor = std::exp(exponent);
+        const float exponent = sum_block_maxima_[i] > -INFINITE ? (sum_block_maxima_[i] - peak_) * inverse_temperature : 0,
+                    factor = std::exp(exponent);
         block_sums_[i] *= factor;
         total_weight_ += static_cast<double>(block_sums_[i]);
         if (moment) moment_ += static_cast<double>(block_moments_[i] * factor) + static_cast<double>(exponent) * static_cast<double>(block_sums_[i]);
@@ -179,8 +180,8 @@ LogitRange LogitSelector::nearest(const LogitRange &range, float centre, const C
     return nearest(range, centre, weighting, target, bounds, static_cast<float>(end), 0);
 }
 
-LogitRange LogitSelector::nearest(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &target, DistanceRange bounds,
-                                  float end, int later_passes) {
+LogitRange LogitSelector::nearest(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &target,
+                                  DistanceRange bounds, float end, int later_passes) {
     const bool two_sided = centre < range.peak;
     const auto lowest = [&](float away) { return std::max(range.low, furthest_within(centre, away, -INFINITE)); };
     const auto highest = [&](float away) { return two_sided ? std::min(range.high, furthest_within(centre, away, INFINITE)) : range.high; };
@@ -234,7 +235,8 @@ bool LogitSelector::few_above(float low) const {
     return blocks <= std::max(block_maxima_.size() / 2, TOP_BLOCKS);
 }
 
-DistanceRange LogitSelector::crossing_bounds(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &rest, float end) {
+DistanceRange LogitSelector::crossing_bounds(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &rest,
+                                             float end) {
     return range.size > LARGE && end < INFINITE ? sketch().crossing_bounds(weighting, centre, rest, end) : DistanceRange{0, end};
 }
 
@@ -251,12 +253,13 @@ QuantileSketch &LogitSelector::sketch() {
 
 Partition LogitSelector::partition(const LogitRange &range, const Weighting &weighting, const Band &band, float *kept) {
     if (weighting.inverse_temperature == 0)
-        return kernel_.partition_by_count(range.logits, range.size, band.centre - band.near, std::max(band.centre - band.far, weighting.low), band_.data(), kept);
+        return kernel_.partition_by_count(range.logits, range.size, band.centre - band.near, std::max(band.centre - band.far, weighting.low),
+                                          band_.data(), kept);
     return kernel_.partition(range.logits, range.size, range.logits == row_ ? block_maxima_.data() : nullptr, weighting, band, band_.data(), kept);
 }
 
-std::optional<Candidate> LogitSelector::find_crossing(const LogitRange &range, float centre, const Weighting &weighting, const CumulativeWeight &target,
-                                                      const DistanceRange &bounds, bool to_end, LogitRange *copied) {
+std::optional<Candidate> LogitSelector::find_crossing(const LogitRange &range, float centre, const Weighting &weighting,
+                                                      const CumulativeWeight &target, const DistanceRange &bounds, bool to_end, LogitRange *copied) {
     const Weighting unlimited{weighting.peak, weighting.inverse_temperature, range.exact ? -MAX_FLOAT : weighting.low,
                               range.exact ? INFINITE : weighting.high};
     // To the end means to all: rounding must not leave out the last logit.
@@ -276,8 +279,8 @@ std::optional<Candidate> LogitSelector::find_crossing(const LogitRange &range, f
     return found;
 }
 
-std::optional<Candidate> LogitSelector::crossing_in_band(const float *logits, int64_t size, const Weighting &weighting, const Band &band, double before,
-                                                         double target, bool to_end) {
+std::optional<Candidate> LogitSelector::crossing_in_band(const float *logits, int64_t size, const Weighting &weighting, const Band &band,
+                                                         double before, double target, bool to_end) {
     const auto away = [&](float logit) { return std::abs(logit - band.centre); };
     const float width = band.far - band.near;
     // First find the bin with the crossing, then sort that bin alone.

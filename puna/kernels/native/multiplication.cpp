@@ -45,7 +45,8 @@ struct Plan {
 };
 
 float *target(const Tensor &op, int64_t i1, int64_t i2, int64_t i3) {
-    return reinterpret_cast<float *>(static_cast<char *>(op.data) + static_cast<size_t>(i1) * op.nb[1] + static_cast<size_t>(i2) * op.nb[2] + static_cast<size_t>(i3) * op.nb[3]);
+    return reinterpret_cast<float *>(static_cast<char *>(op.data) + static_cast<size_t>(i1) * op.nb[1] + static_cast<size_t>(i2) * op.nb[2] +
+                                     static_cast<size_t>(i3) * op.nb[3]);
 }
 
 // Quantise a slice of up to 256 activations. They may be strided.
@@ -82,7 +83,8 @@ int64_t group_by_expert(const Plan &plan, Row *rows, Group *groups) {
     const int64_t experts = plan.weights.ne[2];
     const auto expert_of = [&](int64_t slot, int64_t token) {
         int32_t expert;
-        std::memcpy(&expert, static_cast<const char *>(ids.data) + static_cast<size_t>(slot) * ids.nb[0] + static_cast<size_t>(token) * ids.nb[1], sizeof expert);
+        std::memcpy(&expert, static_cast<const char *>(ids.data) + static_cast<size_t>(slot) * ids.nb[0] + static_cast<size_t>(token) * ids.nb[1],
+                    sizeof expert);
         return expert;
     };
     std::vector<int64_t> next(static_cast<size_t>(experts), 0);

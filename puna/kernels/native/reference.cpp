@@ -205,7 +205,8 @@ AttentionProblem::AttentionProblem(const Shape &s, uint32_t seed) : shape(s) {
     for (int64_t row = 0; row < s.queries * s.streams; row++) {
         const int64_t from = random.next() % static_cast<uint32_t>(s.cells), to = s.cells - random.next() % static_cast<uint32_t>(s.cells - from);
         for (int64_t cell = from; cell < to && row != 2; cell++)
-            if (random.next() % 8) mask[static_cast<size_t>(row * s.cells + cell)] = s.bias > 0 ? static_cast<uint16_t>(0xbc00 + random.next() % 0x800) : 0;
+            if (random.next() % 8)
+                mask[static_cast<size_t>(row * s.cells + cell)] = s.bias > 0 ? static_cast<uint16_t>(0xbc00 + random.next() % 0x800) : 0;
     }
     out.resize(static_cast<size_t>(s.value_size * s.heads * s.queries * s.streams));
     q_tensor = tensor_of(Type::F32, 4, q.data(), 4 * static_cast<size_t>(s.key_size), s.key_size, s.queries, s.heads, s.streams);
@@ -236,7 +237,8 @@ std::vector<double> AttentionProblem::expected() const {
                 for (int64_t cell = 0; cell < s.cells; cell++) {
                     double score = 0;
                     for (int64_t i = 0; i < s.key_size; i++)
-                        score += double{q[static_cast<size_t>(i + s.key_size * (query + s.queries * (head + s.heads * stream)))]} * element_of(k_tensor, i, cell, kv_head, stream);
+                        score += double{q[static_cast<size_t>(i + s.key_size * (query + s.queries * (head + s.heads * stream)))]} *
+                                 element_of(k_tensor, i, cell, kv_head, stream);
                     score /= std::sqrt(static_cast<double>(s.key_size));
                     if (s.cap != 0) score = s.cap * std::tanh(score / s.cap);
                     score += slope * half_to_float(mask[static_cast<size_t>(cell + s.cells * (query + s.queries * stream))]);
@@ -247,7 +249,8 @@ std::vector<double> AttentionProblem::expected() const {
                 for (int64_t cell = 0; cell < s.cells; cell++) {
                     const double weight = std::exp(scores[static_cast<size_t>(cell)] - most);
                     weights += weight;
-                    for (int64_t i = 0; weight > 0 && i < s.value_size; i++) sums[static_cast<size_t>(i)] += weight * element_of(v_tensor, i, cell, kv_head, stream);
+                    for (int64_t i = 0; weight > 0 && i < s.value_size; i++)
+                        sums[static_cast<size_t>(i)] += weight * element_of(v_tensor, i, cell, kv_head, stream);
                 }
                 for (const double sum : sums) result.push_back(weights > 0 ? sum / weights : 0);
             }

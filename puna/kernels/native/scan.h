@@ -179,8 +179,8 @@ PUNA_INLINE Partition partition_with(const float *x, int64_t n, const float *blo
 
 // With the peak as the centre, distances are one-sided: all logits that weigh are below it.
 template <bool FEW, bool KEEP>
-PUNA_INLINE Partition partition_below(const float *x, int64_t n, const float *block_maxima, const Weighting &weighting, const Band &band, float *found,
-                                      float *kept) {
+PUNA_INLINE Partition partition_below(const float *x, int64_t n, const float *block_maxima, const Weighting &weighting, const Band &band,
+                                      float *found, float *kept) {
     const Exponential exponential(weighting);
     const float first = band.centre - band.near, far = band.centre - band.far, last = far > weighting.low ? far : weighting.low;
     const float clamp = weighting.peak + exponential.clamp, low = clamp > weighting.low ? clamp : weighting.low;

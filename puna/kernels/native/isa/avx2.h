@@ -77,7 +77,9 @@ struct Avx2 {
     static Float div(Float a, Float b) { return _mm256_div_ps(a, b); }
     static Float round(Float x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     // 2^n for integer n in [-127, 127]; -127 gives zero.
-    static Float power(Float n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23)); }
+    static Float power(Float n) {
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+    }
     static Float scalef(Float x, Float n) { return mul(x, power(maxf(broadcast(-127), n))); }
     static float reduce_max(Float x) {
         __m128 half = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));

@@ -44,17 +44,22 @@ struct Avx2Cells {
     }
     // Magnitudes are compared as bits, so NaN is the largest.
     static __m256i zero_magnitude() { return _mm256_setzero_si256(); }
-    static __m256i max_magnitude(__m256i most, Vector x) { return _mm256_max_epi32(most, _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff))); }
+    static __m256i max_magnitude(__m256i most, Vector x) {
+        return _mm256_max_epi32(most, _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff)));
+    }
     static int32_t reduce_max(__m256i x) {
         __m128i half = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
         half = _mm_max_epi32(half, _mm_shuffle_epi32(half, 0x4e));
         return _mm_cvtsi128_si32(_mm_max_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
     }
     // x * scale rounded to an integer, in the low 16 bits: adding 1.5 * 2^23 leaves no room for a fraction.
-    static __m256i round_scaled(Vector x, float scale) { return _mm256_castps_si256(_mm256_fmadd_ps(x, _mm256_set1_ps(scale), _mm256_set1_ps(1.5F * (1 << 23)))); }
+    static __m256i round_scaled(Vector x, float scale) {
+        return _mm256_castps_si256(_mm256_fmadd_ps(x, _mm256_set1_ps(scale), _mm256_set1_ps(1.5F * (1 << 23))));
+    }
     // The low 16 bits of each lane: `even` in the low half, `odd` in the high half.
     static void store_pairs(int32_t *p, __m256i even, __m256i odd) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm256_or_si256(_mm256_slli_epi32(odd, 16), _mm256_and_si256(even, _mm256_set1_epi32(0xffff))));
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(p),
+                            _mm256_or_si256(_mm256_slli_epi32(odd, 16), _mm256_and_si256(even, _mm256_set1_epi32(0xffff))));
     }
 
     static void transpose(Vector (&x)[8]) {

@@ -37,7 +37,9 @@ struct Avx512Cells {
     }
 
     // The largest of eight 16-bit integers. x86 has a horizontal minimum of them, but no maximum.
-    static uint16_t reduce_max(__m128i x) { return static_cast<uint16_t>(~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(x, _mm_set1_epi16(-1))))); }
+    static uint16_t reduce_max(__m128i x) {
+        return static_cast<uint16_t>(~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(x, _mm_set1_epi16(-1)))));
+    }
     // The bits of the largest F16 magnitude.
     static uint16_t max_magnitude_f16(const uint16_t *x, int size) {
         __m512i most = _mm512_setzero_si512();
@@ -57,12 +59,18 @@ struct Avx512Cells {
     }
     // Magnitudes are compared as bits, so NaN is the largest.
     static __m512i zero_magnitude() { return _mm512_setzero_si512(); }
-    static __m512i max_magnitude(__m512i most, Vector x) { return _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff))); }
+    static __m512i max_magnitude(__m512i most, Vector x) {
+        return _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff)));
+    }
     static int32_t reduce_max(__m512i x) { return _mm512_reduce_max_epi32(x); }
     // x * scale rounded to an integer, in the low 16 bits: adding 1.5 * 2^23 leaves no room for a fraction.
-    static __m512i round_scaled(Vector x, float scale) { return _mm512_castps_si512(_mm512_fmadd_ps(x, _mm512_set1_ps(scale), _mm512_set1_ps(1.5F * (1 << 23)))); }
+    static __m512i round_scaled(Vector x, float scale) {
+        return _mm512_castps_si512(_mm512_fmadd_ps(x, _mm512_set1_ps(scale), _mm512_set1_ps(1.5F * (1 << 23))));
+    }
     // The low 16 bits of each lane: `even` in the low half, `odd` in the high half.
-    static void store_pairs(int32_t *p, __m512i even, __m512i odd) { _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16))); }
+    static void store_pairs(int32_t *p, __m512i even, __m512i odd) {
+        _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16)));
+    }
 
     // Interleaves vectors j and HALF + j of each group of 2 * HALF, within 128-bit quarters: a stage of a transposition.
     template <int HALF, int N, class Low, class High> static PUNA_INLINE void zip(const __m512i (&from)[N], __m512i (&to)[N], Low low, High high) {
@@ -73,13 +81,16 @@ struct Avx512Cells {
             }
     }
     template <int HALF, int N> static PUNA_INLINE void zip16(const __m512i (&from)[N], __m512i (&to)[N]) {
-        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi16(a, b); }, [](__m512i a, __m512i b) { return _mm512_unpackhi_epi16(a, b); });
+        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi16(a, b); },
+                  [](__m512i a, __m512i b) { return _mm512_unpackhi_epi16(a, b); });
     }
     template <int HALF, int N> static PUNA_INLINE void zip32(const __m512i (&from)[N], __m512i (&to)[N]) {
-        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi32(a, b); }, [](__m512i a, __m512i b) { return _mm512_unpackhi_epi32(a, b); });
+        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi32(a, b); },
+                  [](__m512i a, __m512i b) { return _mm512_unpackhi_epi32(a, b); });
     }
     template <int HALF, int N> static PUNA_INLINE void zip64(const __m512i (&from)[N], __m512i (&to)[N]) {
-        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi64(a, b); }, [](__m512i a, __m512i b) { return _mm512_unpackhi_epi64(a, b); });
+        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi64(a, b); },
+                  [](__m512i a, __m512i b) { return _mm512_unpackhi_epi64(a, b); });
     }
 
     // Transposes 32 F16 elements of 16 cells, `stride` bytes apart: use(i, x), where x has element i of each cell. Cells from `count`
@@ -107,7 +118,8 @@ struct Avx512Cells {
     static constexpr int q8_0_transposed = 32;
     template <class Use> static PUNA_INLINE void transpose_q8_0(const uint8_t *cells, size_t stride, int count, Use use) {
         const auto quants = [&](int cell) {
-            return cell < count ? _mm256_loadu_si256(reinterpret_cast<const __m256i *>(cells + stride * static_cast<size_t>(cell) + 2)) : _mm256_setzero_si256();
+            return cell < count ? _mm256_loadu_si256(reinterpret_cast<const __m256i *>(cells + stride * static_cast<size_t>(cell) + 2))
+                                : _mm256_setzero_si256();
         };
         alignas(32) uint16_t scales[16];
         for (int i = 0; i < 16; i++) {
@@ -144,7 +156,8 @@ struct Avx512Cells {
             }
         for (int j = 0; j < 4; j++) {
             const Vector even = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0x88), odd = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0xdd);
-            const Vector more_even = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0x88), more_odd = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0xdd);
+            const Vector more_even = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0x88),
+                         more_odd = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0xdd);
             x[j] = _mm512_shuffle_f32x4(even, more_even, 0x88);
             x[4 + j] = _mm512_shuffle_f32x4(odd, more_odd, 0x88);
             x[8 + j] = _mm512_shuffle_f32x4(even, more_even, 0xdd);

@@ -59,7 +59,9 @@ template <int UNITS> struct NeonCells {
     struct Rounded {
         int32x4_t low, high;
     };
-    static Rounded round_scaled(Vector x, float scale) { return {vcvtnq_s32_f32(vmulq_n_f32(x.low, scale)), vcvtnq_s32_f32(vmulq_n_f32(x.high, scale))}; }
+    static Rounded round_scaled(Vector x, float scale) {
+        return {vcvtnq_s32_f32(vmulq_n_f32(x.low, scale)), vcvtnq_s32_f32(vmulq_n_f32(x.high, scale))};
+    }
     // The low 16 bits of each lane: `even` in the low half, `odd` in the high half.
     static void store_pairs(int32_t *p, Rounded even, Rounded odd) {
         vst1q_s32(p, vsliq_n_s32(even.low, odd.low, 16)), vst1q_s32(p + 4, vsliq_n_s32(even.high, odd.high, 16));
@@ -82,8 +84,12 @@ template <int UNITS> struct NeonCells {
         const float32x4_t a = vtrn1q_f32(x[0], x[1]), b = vtrn2q_f32(x[0], x[1]), c = vtrn1q_f32(x[2], x[3]), d = vtrn2q_f32(x[2], x[3]);
         x[0] = low(a, c), x[1] = low(b, d), x[2] = high(a, c), x[3] = high(b, d);
     }
-    static float32x4_t low(float32x4_t a, float32x4_t b) { return vreinterpretq_f32_f64(vtrn1q_f64(vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b))); }
-    static float32x4_t high(float32x4_t a, float32x4_t b) { return vreinterpretq_f32_f64(vtrn2q_f64(vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b))); }
+    static float32x4_t low(float32x4_t a, float32x4_t b) {
+        return vreinterpretq_f32_f64(vtrn1q_f64(vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b)));
+    }
+    static float32x4_t high(float32x4_t a, float32x4_t b) {
+        return vreinterpretq_f32_f64(vtrn2q_f64(vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b)));
+    }
 };
 
 } // namespace puna
