@@ -17,7 +17,7 @@ NAMED_EVENTS = Framing(EVENTS.content_type, b"", b"")
 """For events already framed by `named_event`."""
 
 NOT_STARTED = Begun(0, 0)
-"""Of a prompt that has not been evaluated."""
+"""The counts of a prompt that has not been evaluated."""
 
 
 class NamedEvent(msgspec.Struct):

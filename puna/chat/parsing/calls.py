@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from .scanner import Malformed, Scanner, Step
 from .tagged import CallReader, OnCall
 from .tools import Tools
-from .values import json_value, scalar
+from .values import items, json_value, scalar
 
 _NAMES = ("name", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters")
@@ -203,7 +202,7 @@ class _Literals:
     def keywords(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         self._mark("(")
-        for _ in self._items(")"):
+        for _ in items(self._next, ")"):
             key = self._token("word")
             self._mark("=")
             found[key] = self._value()
@@ -211,9 +210,9 @@ class _Literals:
 
     def _value(self) -> Any:
         if self._next("["):
-            return [self._value() for _ in self._items("]")]
+            return [self._value() for _ in items(self._next, "]")]
         if self._next("("):
-            return [self._value() for _ in self._items(")")]
+            return [self._value() for _ in items(self._next, ")")]
         if self._next("{"):
             return self._mapping()
         found = self._peek()
@@ -224,19 +223,11 @@ class _Literals:
 
     def _mapping(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for _ in self._items("}"):
+        for _ in items(self._next, "}"):
             key = self._value()
             self._mark(":")
             found[key if isinstance(key, str) else json.dumps(key)] = self._value()
         return found
-
-    def _items(self, close: str) -> Iterator[None]:
-        """Pauses before each item up to `close`; reads the commas between them."""
-        while not self._next(close):
-            yield
-            if not self._next(","):
-                self._mark(close)
-                return
 
     def _peek(self) -> re.Match[str]:
         if found := _TOKEN.match(self._text, self._at):

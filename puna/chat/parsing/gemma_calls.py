@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from .scanner import Malformed, Scanner, Step
 from .tagged import CallReader
 from .tools import Tools
-from .values import json_value, scalar
+from .values import items, json_value, scalar
 
 _DEEPEST = 100
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -93,13 +92,13 @@ class _Values:
             raise Malformed
         if self._take("{"):
             found: dict[str, Any] = {}
-            for _ in self._items("}"):
+            for _ in items(self._take, "}"):
                 key = self._string(":")
                 self._mark(":")
                 found[key] = self._value(depth + 1, "}")
             return found
         if self._take("["):
-            return [self._value(depth + 1, "]") for _ in self._items("]")]
+            return [self._value(depth + 1, "]") for _ in items(self._take, "]")]
         if self._take(self._quote):
             return self._up_to(self._quote, self._follows.get(within))
         quoted = self._text[self._at : self._at + 1] in ('"', "'")
@@ -141,14 +140,6 @@ class _Values:
             while self._text[self._at : self._at + 1].isspace():
                 self._at += 1
         return True
-
-    def _items(self, close: str) -> Iterator[None]:
-        """Pauses before each item up to `close`; reads the commas between them."""
-        while not self._take(close):
-            yield
-            if not self._take(","):
-                self._mark(close)
-                return
 
     def _mark(self, text: str) -> None:
         if not self._take(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .scanner import Malformed
@@ -27,6 +28,19 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed
     return value
+
+
+def items(take: Callable[[str], bool], close: str) -> Iterator[None]:
+    """Pauses before each item of a list up to `close`; reads the commas between them.
+
+    `take` reads its argument if the text goes on with it. Raises Malformed.
+    """
+    while not take(close):
+        yield
+        if not take(","):
+            if not take(close):
+                raise Malformed
+            return
 
 
 def _integer(digits: str) -> int | float:

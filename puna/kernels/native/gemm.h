@@ -260,8 +260,8 @@ template <class I, Type T> class QuantGemm {
             if (count) multiply_rows<P, R / 2>(slice, rows, count);
     }
 
-    // The results of a tile are far apart, and no processor foresees them: they are fetched while the tile is computed. The next
-    // rows' activations are fetched during the second tile, because both at once would be too many requests.
+    // The results of a tile are far apart, so hardware prefetching misses them: they are fetched while the tile is computed. The
+    // next rows' activations are fetched during the second tile, because both at once would be too many requests.
     template <int P, int R, class D> static void tiles(const PanelSlice<D> &slice, const Row *rows, const Row *next) {
         const uint8_t *a[R];
         for (int r = 0; r < R; r++) a[r] = slice.activations + row_bytes * rows[r].source;
