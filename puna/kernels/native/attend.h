@@ -42,6 +42,7 @@ template <class I> class Attend {
     float *const biases_;
     int32_t *const weights_;
     int visible_[MAX_ATTENTION_ROWS]; // the queries that attend to the current tile
+    const Visibility *visibility_ = nullptr; // of all queries
     int visible_count_ = 0;
 
     explicit Attend(const AttentionPiece &piece)
@@ -92,7 +93,7 @@ template <class I> class Attend {
             const int64_t rows = p.queries * p.heads(b);
             // Results are far apart: all are fetched at once.
             for (int64_t row = p.split; row < rows; row += p.splits)
-                for (int64_t i = 0; i < v.ne[0]; i += 16) Cells::prefetch(result(b, row) + i);
+                for (int64_t i = 0; i < v.ne[0]; i += 16) prefetch(result(b, row) + i);
             for (int64_t row = p.split; row < rows; row += p.splits) finish(b, row);
         }
     }
@@ -140,17 +141,18 @@ template <class I> class Attend {
     }
 
     void find_visible(int64_t tile) {
-        const bool *visible = p.tile_mask.tile(p.stream, tile, p.first_query);
+        visibility_ = p.tile_mask.tile(p.stream, tile, p.first_query);
         visible_count_ = 0;
         for (int query = 0; query < p.queries; query++)
-            if (visible[query]) visible_[visible_count_++] = query;
+            if (visibility_[query] != Visibility::NONE) visible_[visible_count_++] = query;
     }
 
-    // The tile's mask of each visible query, as floats. Keys beyond the last are masked.
+    // The tile's mask of each query that attends to some of it, as floats. Keys beyond the last are masked.
     void read_masks(int64_t tile) const {
         const Tensor *mask = p.op.src[3];
         const auto count = static_cast<size_t>(cells_of(tile));
         for (int n = 0; n < visible_count_; n++) {
+            if (visibility_[visible_[n]] == Visibility::ALL) continue;
             alignas(64) uint16_t row[KEYS];
             for (size_t i = 0; i < KEYS; i++) row[i] = i < count ? 0 : 0xfc00;
             if (mask) std::memcpy(row, address(*mask, p.first_query + visible_[n], 0, p.stream % mask->ne[3]) + 2 * KEYS * tile, 2 * count);
@@ -188,10 +190,11 @@ template <class I> class Attend {
         const int count = cells_of(tile);
         float *exponent = exponents(block, nth);
         with_cells(v, block, tile, [&](const auto &cells) {
-            for (int cell = 0; cell < KEYS; cell++) {
-                cells.prefetch(KEYS + cell);
-                exponent[cell] = cell < count ? cells.exponent(cell, INVALID_SCORE) : MIN_EXPONENT;
+            for (int cell = 0; cell < count; cell += 16) {
+                for (int i = 0; i < 16; i++) cells.prefetch(KEYS + cell + i);
+                cells.read_exponents(cell, count, static_cast<int>(INVALID_SCORE), exponent + cell);
             }
+            for (int cell = count; cell < KEYS; cell++) exponent[cell] = MIN_EXPONENT;
         });
     }
 
@@ -213,18 +216,21 @@ template <class I> class Attend {
         });
     }
 
-    // f(i, row of the head block) for the rows that attend to the current tile. Returns their count.
+    // f(i, row of the head block, its query, its head in the block) for the rows that attend to the current tile. Returns their count.
     template <class F> int for_rows(int64_t block, F f) const {
-        const int heads = p.heads(block), count = visible_count_ * heads;
-        for (int i = 0; i < count; i++) f(i, visible_[i / heads] * heads + i % heads);
-        return count;
+        const int heads = p.heads(block);
+        int i = 0;
+        for (int n = 0; n < visible_count_; n++)
+            for (int head = 0; head < heads; head++) f(i++, visible_[n] * heads + head, visible_[n], head);
+        return i;
     }
 
     void score(int64_t block, int64_t tile, int64_t nth) {
         const AttentionState s = state(block);
+        const float *exponent = exponents(block, nth), *slopes = p.slopes + p.first_head(block);
         const float *from[MAX_ATTENTION_ROWS];
         float *to[MAX_ATTENTION_ROWS], *next[MAX_ATTENTION_ROWS];
-        const int count = for_rows(block, [&](int i, int row) {
+        const int count = for_rows(block, [&](int i, int row, int, int) {
             from[i] = s.q + layout.key_size * row;
             to[i] = s.scores + KEYS * (layout.rows * nth + row);
         });
@@ -240,10 +246,9 @@ template <class I> class Attend {
                 });
             }
         }
-        for_rows(block, [&](int i, int row) {
-            const int heads = p.heads(block);
-            mask_scores<I>(to[i], exponents(block, nth), biases_ + KEYS * visible_[i / heads], p.slopes[p.first_head(block) + i % heads], p.cap,
-                           s.lane_max + I::lanes * row, s.lane_value_max + I::lanes * row);
+        for_rows(block, [&](int i, int row, int query, int head) {
+            const float *bias = visibility_[query] == Visibility::ALL ? nullptr : biases_ + KEYS * query;
+            mask_scores<I>(to[i], exponent, bias, slopes[head], p.cap, s.lane_max + I::lanes * row, s.lane_value_max + I::lanes * row);
         });
     }
 
@@ -280,18 +285,20 @@ template <class I> class Attend {
 
     void accumulate(int64_t block, int64_t nth) {
         const AttentionState s = state(block);
-        const int32_t *from[MAX_ATTENTION_ROWS];
-        int64_t *to[MAX_ATTENTION_ROWS];
-        const int count = for_rows(block, [&](int i, int row) {
-            from[i] = weights_ + KEYS * i;
-            softmax_weights<I>(s.scores + KEYS * (layout.rows * nth + row), exponents(block, nth), s.row_max[row], s.row_value_max[row],
-                               s.weight_sums + I::lanes * row, weights_ + KEYS * i);
+        const float *exponent = exponents(block, nth);
+        int rows[MAX_ATTENTION_ROWS];
+        const int count = for_rows(block, [&](int i, int row, int, int) { rows[i] = row; });
+        for_row_tiles<I::value_rows>(count, [&](int first, auto tile_rows) {
+            int64_t *to[tile_rows()];
+            for (int i = 0; i < tile_rows; i++) {
+                const int row = rows[first + i];
+                to[i] = s.sums + layout.value_size * row;
+                softmax_weights<I>(s.scores + KEYS * (layout.rows * nth + row), exponent, s.row_max[row], s.row_value_max[row],
+                                   s.weight_sums + I::lanes * row, weights_ + KEYS * i);
+            }
+            for (int64_t panel = 0; panel < layout.value_size; panel += WIDTH)
+                accumulate_values<I, tile_rows()>(values_ + PAIRS * panel, weights_, to, panel);
         });
-        for (int64_t panel = 0; panel < layout.value_size; panel += WIDTH) {
-            for_rows(block, [&](int i, int row) { to[i] = s.sums + layout.value_size * row + panel; });
-            for_row_tiles<I::value_rows>(count,
-                                         [&](int row, auto rows) { accumulate_values<I, rows()>(values_ + PAIRS * panel, from + row, to + row); });
-        }
     }
 
     void finish(int64_t block, int64_t row) const {

@@ -23,7 +23,7 @@ template <class I> struct AttentionMemory {
         values = bytes(KEYS * key_size, 4);
         biases = values + bytes(PAIRS * value_size, 4);
         weights = biases + bytes(KEYS * s.queries, 4);
-        exponents = weights + bytes(KEYS * rows, 4);
+        exponents = weights + bytes(KEYS * I::value_rows, 4);
         states = exponents + bytes(KEYS * tiles * s.blocks, 4);
         sums = bytes(key_size * rows, 4);
         lane_max = sums + bytes(value_size * rows, 8);

@@ -26,14 +26,12 @@ template <class I, int R> PUNA_INLINE void dot_keys(const float *panel, int64_t 
         for (int c = 0; c < 2; c++) I::storef(out[r] + I::lanes * c, sums[r][c]);
 }
 
-// out[r] += the weights of row r times WIDTH elements of the tile's values. A row holds its high parts, then its low parts.
-template <class I, int R> PUNA_INLINE void accumulate_values(const int32_t *panel, const int32_t *const *a, int64_t *const *out) {
+// out[r] += the weights of row r times WIDTH elements of the tile's values, from `at` on. A row holds its high parts, then its low parts.
+template <class I, int R> PUNA_INLINE void accumulate_values(const int32_t *panel, const int32_t *weights, int64_t *const *out, int64_t at) {
     constexpr int WIDTH = ATTENTION_WIDTH<I>, PAIRS = TILE_KEYS / 2;
     typename I::Int high[R][2], low[R][2];
-    const int32_t *rows[R];
     unroll<R>([&](auto r) __attribute__((always_inline)) {
         unroll<2>([&](auto c) __attribute__((always_inline)) { high[r][c] = low[r][c] = I::zero(); });
-        rows[r] = a[r];
     });
     const auto add = [](auto &sum, const auto &a, const auto &b) __attribute__((always_inline)) {
         sum = I::madd16(sum, a, b);
@@ -42,7 +40,7 @@ template <class I, int R> PUNA_INLINE void accumulate_values(const int32_t *pane
     for (int i = 0; i < PAIRS; i++) {
         const auto x = I::load(panel + WIDTH * i), y = I::load(panel + WIDTH * i + I::lanes);
         unroll<R>([&](auto r) __attribute__((always_inline)) {
-            const auto w = I::broadcast4(rows[r] + i), rest = I::broadcast4(rows[r] + PAIRS + i);
+            const auto w = I::broadcast4(weights + TILE_KEYS * r + i), rest = I::broadcast4(weights + TILE_KEYS * r + PAIRS + i);
             add(high[r][0], w, x);
             add(high[r][1], w, y);
             add(low[r][0], rest, x);
@@ -50,7 +48,7 @@ template <class I, int R> PUNA_INLINE void accumulate_values(const int32_t *pane
         });
     }
     unroll<R>([&](auto r) __attribute__((always_inline)) {
-        unroll<2>([&](auto c) __attribute__((always_inline)) { I::add_wide(out[r] + I::lanes * c, high[r][c], low[r][c]); });
+        unroll<2>([&](auto c) __attribute__((always_inline)) { I::add_wide(out[r] + at + I::lanes * c, high[r][c], low[r][c]); });
     });
 }
 

@@ -10,7 +10,7 @@ constexpr int WEIGHT_BITS = 23, LOW_BITS = 12; // of a weight, and of its low pa
 // Scores in log2 units are at least MASKED_SCORE. INVALID_SCORE marks NaN and infinity. With MIN_ROW_MAX, a masked score weighs 0.
 constexpr float MASKED_SCORE = -1e6F, MIN_ROW_MAX = MASKED_SCORE + 256, INVALID_SCORE = 5e5F;
 
-// Applies soft cap and mask in place, and updates the maxima of each lane (`AttentionState`).
+// Applies soft cap and mask in place, and updates the maxima of each lane (`AttentionState`). `bias`: null if the mask adds nothing.
 template <class I>
 void mask_scores(float *scores, const float *exponent, const float *bias, float slope, float cap, float *score_max, float *value_max) {
     const auto per_bias = I::broadcast(slope * static_cast<float>(LOG2_E));
@@ -18,7 +18,9 @@ void mask_scores(float *scores, const float *exponent, const float *bias, float 
     for (int i = 0; i < TILE_KEYS; i += I::lanes) {
         auto x = I::loadf(scores + i);
         if (cap != 0) x = I::mul(I::broadcast(cap * static_cast<float>(LOG2_E)), tanh<I>(x));
-        x = I::maxf(I::broadcast(MASKED_SCORE), I::fma(I::loadf(bias + i), per_bias, I::minf(x, I::broadcast(INVALID_SCORE))));
+        x = I::minf(x, I::broadcast(INVALID_SCORE));
+        if (bias) x = I::fma(I::loadf(bias + i), per_bias, x);
+        x = I::maxf(I::broadcast(MASKED_SCORE), x);
         I::storef(scores + i, x);
         max = I::maxf(max, x);
         max_value = I::maxf(max_value, I::addf(x, I::loadf(exponent + i)));
@@ -27,16 +29,16 @@ void mask_scores(float *scores, const float *exponent, const float *bias, float 
     I::storef(value_max, max_value);
 }
 
-// y * 2^(integer - row_max + bits): 2^score, split into 2^integer and y, as a fixed-point weight.
-template <class I> PUNA_INLINE typename I::Float weight(typename I::Float y, typename I::Float integer, typename I::Float row_max, int bits) {
-    return I::scalef(y, I::fma(I::broadcast(-1), row_max, I::addf(integer, I::broadcast(static_cast<float>(bits)))));
+// 2^score = 2^integer * fraction. As a fixed-point weight: fraction * 2^(integer + shift).
+template <class I> PUNA_INLINE typename I::Float weight(typename I::Float fraction, typename I::Float integer, typename I::Float shift) {
+    return I::scalef(fraction, I::addf(integer, shift));
 }
 
 // The weight of one score.
 template <class I> int64_t weight_of(float score, float row_max) {
-    const auto x = I::broadcast(score), integer = I::round(x), y = exp2_fraction<I>(I::fma(I::broadcast(-1), integer, x));
+    const auto x = I::broadcast(score), integer = I::round(x), fraction = exp2_fraction<I>(I::fma(I::broadcast(-1), integer, x));
     alignas(64) int32_t weights[I::lanes];
-    I::store(weights, I::to_int(weight<I>(y, integer, I::broadcast(row_max), WEIGHT_BITS)));
+    I::store(weights, I::to_int(weight<I>(fraction, integer, I::broadcast(WEIGHT_BITS - row_max))));
     return weights[0];
 }
 
@@ -44,15 +46,15 @@ template <class I> int64_t weight_of(float score, float row_max) {
 // out as 16-bit pairs for `madd16`: all high parts, then all low parts.
 template <class I>
 void softmax_weights(const float *scores, const float *exponent, float row_max, float row_value_max, int64_t *weight_sums, int32_t *weights) {
-    const auto score_max = I::broadcast(row_max), value_max = I::broadcast(row_value_max);
+    const auto shift = I::broadcast(WEIGHT_BITS - row_max), value_shift = I::broadcast(WEIGHT_BITS - LOW_BITS - row_value_max);
     auto sum = I::zero();
     for (int i = 0; i < TILE_KEYS; i += ATTENTION_WIDTH<I>) {
         typename I::Int parts[2][2];
         for (int half = 0; half < 2; half++) {
             const int from = i + I::lanes * half;
-            const auto x = I::loadf(scores + from), integer = I::round(x), y = exp2_fraction<I>(I::fma(I::broadcast(-1), integer, x));
-            sum = I::add(sum, I::to_int(weight<I>(y, integer, score_max, WEIGHT_BITS)));
-            const auto w = weight<I>(y, I::addf(integer, I::loadf(exponent + from)), value_max, WEIGHT_BITS - LOW_BITS), high = I::round(w);
+            const auto x = I::loadf(scores + from), integer = I::round(x), fraction = exp2_fraction<I>(I::fma(I::broadcast(-1), integer, x));
+            sum = I::add(sum, I::to_int(weight<I>(fraction, integer, shift)));
+            const auto w = weight<I>(fraction, I::addf(integer, I::loadf(exponent + from)), value_shift), high = I::round(w);
             parts[0][half] = I::to_int(high);
             parts[1][half] = I::to_int(I::mul(I::broadcast(1 << LOW_BITS), I::fma(I::broadcast(-1), high, w)));
         }

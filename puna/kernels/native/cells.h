@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "attention.h"
+#include "prefetch.h"
 #include "tile.h"
 
 namespace puna {
@@ -40,15 +41,21 @@ template <class C, Type T> struct CellRows {
     size_t stride;
     int size;
 
-    typename C::Vector read(int cell, int at) const {
-        const uint8_t *row = cells + stride * static_cast<size_t>(cell);
+    const uint8_t *row(int cell) const { return cells + stride * static_cast<size_t>(cell); }
+
+    // f(at, read) for each vector of a cell, where read(row) is its elements from `at` on. Only the last may be partial: a call to
+    // memcpy within a loop would spill all vectors.
+    template <class F> PUNA_INLINE void for_vectors(int from, F f) const {
+        int at = from;
+        for (; at + C::lanes <= size; at += C::lanes)
+            f(at, [at](const uint8_t *row) __attribute__((always_inline)) { return load_vector<C, T>(row, at); });
         if constexpr (format.block == 1)
-            if (at + C::lanes > size) return load_partial<C, T>(row, at, size - at);
-        return load_vector<C, T>(row, at);
+            if (at < size) f(at, [this, at](const uint8_t *row) { return load_partial<C, T>(row, at, size - at); });
     }
+
     void prefetch(int cell) const {
         const auto row = reinterpret_cast<uintptr_t>(cells) + stride * static_cast<size_t>(cell);
-        for (int byte = 0; byte < size / format.block * format.bytes; byte += 64) C::prefetch(reinterpret_cast<const char *>(row) + byte);
+        for (int byte = 0; byte < size / format.block * format.bytes; byte += 64) puna::prefetch(reinterpret_cast<const void *>(row + byte));
     }
 
     // Transposes C::lanes cells from `cell` on: use(i, x) in order, where x has element i of each. Cells from `count` on are zero.
@@ -56,44 +63,56 @@ template <class C, Type T> struct CellRows {
         int at = 0;
         if constexpr (T == Type::F16 && C::f16_transposed > 0)
             for (; at + C::f16_transposed <= size; at += C::f16_transposed)
-                C::transpose_f16(cells + stride * static_cast<size_t>(cell) + 2 * at, stride, count - cell,
+                C::transpose_f16(row(cell) + 2 * at, stride, count - cell,
                                [&](int i, typename C::Vector x) __attribute__((always_inline)) { use(at + i, x); });
         if constexpr (T == Type::Q8_0 && C::q8_0_transposed > 0)
             for (; at < size; at += C::q8_0_transposed)
-                C::transpose_q8_0(cells + stride * static_cast<size_t>(cell) + at / format.block * format.bytes, stride, count - cell,
+                C::transpose_q8_0(row(cell) + at / format.block * format.bytes, stride, count - cell,
                                   [&](int i, typename C::Vector x) __attribute__((always_inline)) { use(at + i, x); });
-        for (; at < size; at += C::lanes) {
+        for_vectors(at, [&](int from, auto read) __attribute__((always_inline)) {
             typename C::Vector x[C::lanes];
-            for (int i = 0; i < C::lanes; i++) x[i] = cell + i < count ? read(cell + i, at) : C::zero();
+            for (int i = 0; i < C::lanes; i++) x[i] = cell + i < count ? read(row(cell + i)) : C::zero();
             C::transpose(x);
-            unroll<C::lanes>([&](auto i) __attribute__((always_inline)) { use(at + i, x[i]); });
-        }
+            unroll<C::lanes>([&](auto i) __attribute__((always_inline)) { use(from + i, x[i]); });
+        });
     }
 
-    // The least e such that all magnitudes are below 2^e; `invalid` if any is NaN or infinite.
-    float exponent(int cell, float invalid) const {
-        int e;
+    // Of each of 16 cells from `cell` on: the least e such that all magnitudes are below 2^e; `invalid` if any is NaN or infinite.
+    // Cells from `count` on have any exponent.
+    void read_exponents(int cell, int count, int invalid, float *exponent) const {
+        const uint8_t *rows[16];
+        for (int i = 0; i < 16; i++) rows[i] = row(std::min(cell + i, count - 1));
+        int32_t most[16];
         if constexpr (T == Type::F16) { // bits of magnitudes order like the magnitudes
-            const uint16_t most = C::max_magnitude_f16(reinterpret_cast<const uint16_t *>(cells + stride * static_cast<size_t>(cell)), size);
-            if (most >> 10 == 31) return invalid;
-            e = std::max(most >> 10, 1) - 14;
-        } else if constexpr (T == Type::Q8_0 && C::q8_0_transposed > 0) {
-            int32_t most = 0;
-            const uint8_t *block = cells + stride * static_cast<size_t>(cell);
-            for (int at = 0; at < size; at += format.block, block += format.bytes) most = std::max(most, C::max_magnitude_q8_0(block));
-            e = (most >> 23) - 126;
+            C::max_magnitudes_f16(rows, size, most);
+            for (int i = 0; i < 16; i++) most[i] = most[i] >> 10 == 31 ? invalid : std::max(most[i] >> 10, 1) - 14;
         } else {
-            auto most = C::zero_magnitude();
-            for (int at = 0; at < size; at += C::lanes) most = C::max_magnitude(most, read(cell, at));
-            e = (C::reduce_max(most) >> 23) - 126;
+            for (int i = 0; i < 16; i++) most[i] = max_magnitude(rows[i]);
+            for (int i = 0; i < 16; i++) most[i] = most[i] >> 23 == 255 ? invalid : std::max((most[i] >> 23) - 126, MIN_EXPONENT);
         }
-        return e > 128 ? invalid : static_cast<float>(e < MIN_EXPONENT ? MIN_EXPONENT : e);
+        for (int i = 0; i < 16; i++) exponent[i] = static_cast<float>(most[i]);
     }
 
     // Stores two cells, scaled and rounded to 16 bits, as interleaved pairs. Elements from `at` on go to place(at).
-    template <class Place> void store_pair(int first, float first_scale, int second, float second_scale, Place place) const {
-        for (int at = 0; at < size; at += C::lanes)
-            C::store_pairs(place(at), C::round_scaled(read(first, at), first_scale), C::round_scaled(read(second, at), second_scale));
+    template <class Place> PUNA_INLINE void store_pair(int first, float first_scale, int second, float second_scale, Place place) const {
+        const uint8_t *even = row(first), *odd = row(second);
+        for_vectors(0, [&](int at, auto read) __attribute__((always_inline)) {
+            C::store_pairs(place(at), C::round_scaled(read(even), first_scale), C::round_scaled(read(odd), second_scale));
+        });
+    }
+
+  private:
+    // The bits of the largest magnitude, as a 32-bit float.
+    int32_t max_magnitude(const uint8_t *row) const {
+        if constexpr (T == Type::Q8_0 && C::q8_0_transposed > 0) {
+            int32_t most = 0;
+            for (int at = 0; at < size; at += format.block, row += format.bytes) most = std::max(most, C::max_magnitude_q8_0(row));
+            return most;
+        } else {
+            auto most = C::zero_magnitude();
+            for_vectors(0, [&](int, auto read) __attribute__((always_inline)) { most = C::max_magnitude(most, read(row)); });
+            return C::reduce_max(most);
+        }
     }
 };
 

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "panel.h"
+#include "prefetch.h"
 #include "tile.h"
 
 namespace puna {
@@ -49,7 +50,7 @@ template <class I, Type T> struct SliceScales {
     alignas(64) int32_t min[super ? groups / 2 : 1][COLUMNS];
 
     void read(const uint8_t *slice, int blocks) {
-        for (size_t line = 0; line < layout_of(T).slice(blocks); line += 64) I::prefetch(slice + line + PREFETCH_BYTES);
+        for (size_t line = 0; line < layout_of(T).slice(blocks); line += 64) prefetch(slice + line + PREFETCH_BYTES);
         for (int v = 0; v < COLUMNS; v += I::lanes) read_scales(slice, blocks, v);
     }
 

@@ -6,6 +6,7 @@
 
 #include "activation.h"
 #include "kernel.h"
+#include "prefetch.h"
 #include "tile.h"
 
 namespace puna {
@@ -107,7 +108,7 @@ template <class I, Type T, class Dot = SingleFloats<I, T>> class FloatGemm {
 
     static void decode(const uint8_t *slice, int steps, uint8_t *out) {
         for (int step = 0; step < steps; step++, slice += packed_step, out += 4 * COLUMNS) {
-            I::prefetch(slice + PREFETCH_BYTES);
+            prefetch(slice + PREFETCH_BYTES);
             for (int c = 0; c < VECTORS<I>; c++) Dot::store(out + 4 * I::lanes * c, weights<true>(slice, 0, c));
         }
     }
@@ -123,7 +124,7 @@ template <class I, Type T, class Dot = SingleFloats<I, T>> class FloatGemm {
     static void tiles(const PanelSlice &part, const uint8_t *w, size_t stride, const Row *at, int64_t count, int64_t upcoming) {
         for (; count >= rows; at += rows, count -= rows, upcoming -= rows) {
             for (int64_t r = rows; r < 2 * rows && r < upcoming; r++)
-                for (int64_t i = 0; i < row_bytes; i += 64) I::prefetch(part.activations + row_bytes * at[r].source + i);
+                for (int64_t i = 0; i < row_bytes; i += 64) prefetch(part.activations + row_bytes * at[r].source + i);
             tile<rows, P, PACKED>(part, w, stride, at);
         }
         rest<rows - 1, P, PACKED>(part, w, stride, at, count);
@@ -141,13 +142,13 @@ template <class I, Type T, class Dot = SingleFloats<I, T>> class FloatGemm {
         constexpr int step_bytes = PACKED ? packed_step : 4 * COLUMNS, vectors = P * VECTORS<I>;
         const uint8_t *a[R];
         for (int r = 0; r < R; r++) a[r] = part.activations + row_bytes * rows[r].source;
-        for (int r = 0; r < R; r++) I::prefetch(rows[r].target + part.column);
+        for (int r = 0; r < R; r++) prefetch(rows[r].target + part.column);
         Floats<I, R, P> out;
         for_tile<I, R, P>([&](auto r, auto c) __attribute__((always_inline)) { out[r][c] = I::zerof(); });
         for (int64_t step = 0; step < part.size / Dot::k_per_lane; step += steps, w += steps * step_bytes) {
             if constexpr (PACKED)
                 unroll<P * steps * packed_step / 64>([&](auto i) __attribute__((always_inline)) {
-                    I::prefetch(w + stride * (i % P) + PREFETCH_BYTES + 64 * (i / P));
+                    prefetch(w + stride * (i % P) + PREFETCH_BYTES + 64 * (i / P));
                 });
             unroll<steps>([&](auto i) __attribute__((always_inline)) {
                 typename Dot::Weights v[vectors];

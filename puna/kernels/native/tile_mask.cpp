@@ -1,7 +1,6 @@
 #include "tile_mask.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace puna {
 namespace {
@@ -15,7 +14,7 @@ int64_t streams_of(const Tensor &op) { return op.src[3] ? op.src[3]->ne[3] : 1; 
 
 TileMask::TileMask(const Tensor &op, void *memory)
     : mask_(op.src[3]), keys_(op.src[1]->ne[1]), tiles_(tiles_of(op)), queries_(op.src[0]->ne[1]), streams_(streams_of(op)),
-      visible_(static_cast<bool *>(memory)) {}
+      visible_(static_cast<Visibility *>(memory)) {}
 
 size_t TileMask::size(const Tensor &op) { return static_cast<size_t>(tiles_of(op) * op.src[0]->ne[1] * streams_of(op)); }
 
@@ -23,12 +22,15 @@ void TileMask::scan(const Team &team) const {
     split(team, queries_ * streams_, [&](int64_t from, int64_t to) {
         for (int64_t i = from; i < to; i++)
             for (int64_t tile = 0; tile < tiles_; tile++)
-                visible_[i % queries_ + queries_ * (tile + tiles_ * (i / queries_))] = !mask_ || is_visible(i / queries_, i % queries_, tile);
+                visible_[i % queries_ + queries_ * (tile + tiles_ * (i / queries_))] = scan(i / queries_, i % queries_, tile);
     });
 }
 
 void TileMask::split_visible(const Team &team, int64_t *first, int64_t *end) const {
-    const auto visible = [&](int64_t at) { return std::memchr(tile(0, at, 0), true, static_cast<size_t>(queries_)) != nullptr; };
+    const auto visible = [&](int64_t at) {
+        const Visibility *queries = tile(0, at, 0);
+        return std::any_of(queries, queries + queries_, [](Visibility v) { return v != Visibility::NONE; });
+    };
     int64_t count = 0;
     for (int64_t at = 0; at < tiles_; at++) count += visible(at);
     split(team, count, [&](int64_t from, int64_t to) {
@@ -41,15 +43,19 @@ void TileMask::split_visible(const Team &team, int64_t *first, int64_t *end) con
     });
 }
 
-bool TileMask::is_visible(int64_t stream, int64_t query, int64_t tile) const {
+Visibility TileMask::scan(int64_t stream, int64_t query, int64_t tile) const {
+    const bool whole = TILE_KEYS * (tile + 1) <= keys_; // keys beyond the last are masked
+    if (!mask_) return whole ? Visibility::ALL : Visibility::SOME;
     const auto *row = reinterpret_cast<const uint16_t *>(static_cast<const uint8_t *>(mask_->data) + mask_->nb[1] * static_cast<size_t>(query) +
                                                          mask_->nb[3] * static_cast<size_t>(stream)) + TILE_KEYS * tile;
-    unsigned any = 0; // bits that differ from a masked key's
-    if (TILE_KEYS * (tile + 1) <= keys_)
-        for (int i = 0; i < TILE_KEYS; i++) any |= row[i] ^ MASKED;
+    unsigned unmasked = 0, biased = 0; // bits that differ from a masked key's, and from those of a key without a bias
+    const auto look = [&](int i) { unmasked |= row[i] ^ MASKED, biased |= row[i]; };
+    if (whole)
+        for (int i = 0; i < TILE_KEYS; i++) look(i);
     else
-        for (int i = 0; i < keys_ - TILE_KEYS * tile; i++) any |= row[i] ^ MASKED;
-    return any != 0;
+        for (int i = 0; i < keys_ - TILE_KEYS * tile; i++) look(i);
+    if (!unmasked) return Visibility::NONE;
+    return biased || !whole ? Visibility::SOME : Visibility::ALL;
 }
 
 } // namespace puna

@@ -28,7 +28,6 @@ struct Avx2 {
     static void store(void *p, Int x) { _mm256_storeu_si256(static_cast<Int *>(p), x); }
     // Forces x into a register now. Otherwise GCC delays sums to the end, and spills all products until then.
     static void pin_register(Int &x) { asm("" : "+x"(x)); }
-    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Int broadcast4(const void *p) { return _mm256_set1_epi32(*static_cast<const int32_t *>(p)); }
     static Int broadcast_byte(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
     static Int bit_and(Int a, Int b) { return _mm256_and_si256(a, b); }

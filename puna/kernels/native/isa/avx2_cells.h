@@ -16,7 +16,6 @@ struct Avx2Cells {
 
     static Vector zero() { return _mm256_setzero_ps(); }
     static void store(float *p, Vector x) { _mm256_storeu_ps(p, x); }
-    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Vector load_f32(const void *p) { return _mm256_loadu_ps(static_cast<const float *>(p)); }
     static Vector load_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
     static Vector load_bf16(const void *p) {
@@ -36,11 +35,14 @@ struct Avx2Cells {
         return _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(bits)), x);
     }
 
-    // The bits of the largest F16 magnitude.
-    static uint16_t max_magnitude_f16(const uint16_t *x, int size) {
-        uint16_t most = 0;
-        for (int i = 0; i < size; i++) most = std::max<uint16_t>(most, x[i] & 0x7fff);
-        return most;
+    // The bits of the largest F16 magnitude of each of 16 cells.
+    static void max_magnitudes_f16(const uint8_t *const *cells, int size, int32_t *most) {
+        for (int cell = 0; cell < 16; cell++) {
+            const auto *x = reinterpret_cast<const uint16_t *>(cells[cell]);
+            uint16_t largest = 0;
+            for (int i = 0; i < size; i++) largest = std::max<uint16_t>(largest, x[i] & 0x7fff);
+            most[cell] = largest;
+        }
     }
     // Magnitudes are compared as bits, so NaN is the largest.
     static __m256i zero_magnitude() { return _mm256_setzero_si256(); }

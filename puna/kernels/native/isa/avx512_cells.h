@@ -16,7 +16,6 @@ struct Avx512Cells {
 
     static Vector zero() { return _mm512_setzero_ps(); }
     static void store(float *p, Vector x) { _mm512_storeu_ps(p, x); }
-    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Vector load_f32(const void *p) { return _mm512_loadu_ps(p); }
     static Vector load_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
     static Vector load_bf16(const void *p) {
@@ -39,16 +38,6 @@ struct Avx512Cells {
     // The largest of eight 16-bit integers. x86 has a horizontal minimum of them, but no maximum.
     static uint16_t reduce_max(__m128i x) {
         return static_cast<uint16_t>(~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(x, _mm_set1_epi16(-1)))));
-    }
-    // The bits of the largest F16 magnitude.
-    static uint16_t max_magnitude_f16(const uint16_t *x, int size) {
-        __m512i most = _mm512_setzero_si512();
-        for (int i = 0; i < size; i += 32) {
-            const __mmask32 there = size - i >= 32 ? ~__mmask32{0} : (__mmask32{1} << (size - i)) - 1;
-            most = _mm512_max_epu16(most, _mm512_and_si512(_mm512_maskz_loadu_epi16(there, x + i), _mm512_set1_epi16(0x7fff)));
-        }
-        const __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(most), _mm512_extracti64x4_epi64(most, 1));
-        return reduce_max(_mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
     }
     // The bits of the largest magnitude of a Q8_0 block.
     static int32_t max_magnitude_q8_0(const uint8_t *block) {
@@ -91,6 +80,27 @@ struct Avx512Cells {
     template <int HALF, int N> static PUNA_INLINE void zip64(const __m512i (&from)[N], __m512i (&to)[N]) {
         zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi64(a, b); },
                   [](__m512i a, __m512i b) { return _mm512_unpackhi_epi64(a, b); });
+    }
+
+    // The bits of the largest F16 magnitude of each of 16 cells. Each stage of a transposition is followed by maxima.
+    static void max_magnitudes_f16(const uint8_t *const *cells, int size, int32_t *most) {
+        __m512i x[16], words[16], eight[8], pairs[8], four[4], quads[4], two[2];
+        const auto magnitudes = [](__m512i bits) { return _mm512_and_si512(bits, _mm512_set1_epi16(0x7fff)); };
+        const __mmask32 rest = (__mmask32{1} << (size % 32)) - 1;
+        unroll<16>([&](auto cell) __attribute__((always_inline)) {
+            x[cell] = magnitudes(_mm512_maskz_loadu_epi16(rest, cells[cell] + 2 * (size - size % 32)));
+            for (int i = 0; i + 32 <= size; i += 32) x[cell] = _mm512_max_epu16(x[cell], magnitudes(_mm512_loadu_si512(cells[cell] + 2 * i)));
+        });
+        zip16<1>(x, words), max_pairs(words, eight);
+        zip32<1>(eight, pairs), max_pairs(pairs, four);
+        zip64<1>(four, quads), max_pairs(quads, two);
+        // Each vector has the maxima of eight cells four times, in its quarters.
+        const __m512i halves = _mm512_max_epu16(_mm512_shuffle_i64x2(two[0], two[1], 0x88), _mm512_shuffle_i64x2(two[0], two[1], 0xdd));
+        const __m512i all = _mm512_max_epu16(halves, _mm512_shuffle_i64x2(halves, halves, 0xb1));
+        _mm512_storeu_si512(most, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(_mm512_shuffle_i64x2(all, all, 0x08))));
+    }
+    template <int N> static PUNA_INLINE void max_pairs(const __m512i (&from)[N], __m512i (&to)[N / 2]) {
+        for (int i = 0; i < N / 2; i++) to[i] = _mm512_max_epu16(from[2 * i], from[2 * i + 1]);
     }
 
     // Transposes 32 F16 elements of 16 cells, `stride` bytes apart: use(i, x), where x has element i of each cell. Cells from `count`

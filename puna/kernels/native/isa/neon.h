@@ -27,7 +27,6 @@ template <int UNITS> struct NeonVectors {
     static void store(void *p, Int x) { vst1q_u8(static_cast<uint8_t *>(p), vreinterpretq_u8_s32(x)); }
     // Forces x into a register now.
     static void pin_register(Int &x) { asm("" : "+w"(x)); }
-    static void prefetch(const void *p) { __builtin_prefetch(p); }
     static Int broadcast4(const void *p) { return vld1q_dup_s32(static_cast<const int32_t *>(p)); }
     static Int broadcast_byte(int x) { return vreinterpretq_s32_u8(vdupq_n_u8(static_cast<uint8_t>(x))); }
     static Int bit_and(Int a, Int b) { return vandq_s32(a, b); }

@@ -17,7 +17,6 @@ template <int UNITS> struct NeonCells {
 
     static Vector zero() { return {vdupq_n_f32(0), vdupq_n_f32(0)}; }
     static void store(float *p, Vector x) { vst1q_f32(p, x.low), vst1q_f32(p + 4, x.high); }
-    static void prefetch(const void *p) { __builtin_prefetch(p); }
     static Vector load_f32(const void *p) {
         const auto *x = static_cast<const float *>(p);
         return {vld1q_f32(x), vld1q_f32(x + 4)};
@@ -43,11 +42,14 @@ template <int UNITS> struct NeonCells {
         return {vmulq_f32(d, x.low), vmulq_f32(d, x.high)};
     }
 
-    // The bits of the largest F16 magnitude.
-    static uint16_t max_magnitude_f16(const uint16_t *x, int size) {
-        uint16_t most = 0;
-        for (int i = 0; i < size; i++) most = std::max<uint16_t>(most, x[i] & 0x7fff);
-        return most;
+    // The bits of the largest F16 magnitude of each of 16 cells.
+    static void max_magnitudes_f16(const uint8_t *const *cells, int size, int32_t *most) {
+        for (int cell = 0; cell < 16; cell++) {
+            const auto *x = reinterpret_cast<const uint16_t *>(cells[cell]);
+            uint16_t largest = 0;
+            for (int i = 0; i < size; i++) largest = std::max<uint16_t>(largest, x[i] & 0x7fff);
+            most[cell] = largest;
+        }
     }
     // Magnitudes are compared as bits, so NaN is the largest.
     static int32x4_t zero_magnitude() { return vdupq_n_s32(0); }
