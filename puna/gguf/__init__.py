@@ -9,7 +9,7 @@ from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
 from puna.gguf.reader import cached_metadata, read_metadata
 from puna.gguf.types import FILE_TYPES, TENSOR_TYPES, TYPE_NUMBERS
 from puna.gguf.vocabulary import disagreement
-from puna.gguf.writer import StoredTensor, f32, flag, i32, shortened, string, u32, write
+from puna.gguf.writer import StoredTensor, f32, flag, i32, string, truncate_array, u32, write
 
 __all__ = [
     "FILE_TYPES",
@@ -27,8 +27,8 @@ __all__ = [
     "flag",
     "i32",
     "read_metadata",
-    "shortened",
     "string",
+    "truncate_array",
     "u32",
     "write",
 ]

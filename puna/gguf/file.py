@@ -27,8 +27,8 @@ class GGUFFile:
 
     def values(self) -> dict[str, bytes]:
         """All metadata values, encoded."""
-        found = ((key, self.value(key)) for key in self.metadata.entries)
-        return {key: value for key, value in found if value is not None}
+        pairs = ((key, self.value(key)) for key in self.metadata.entries)
+        return {key: value for key, value in pairs if value is not None}
 
     def value(self, key: str) -> bytes | None:
         """A metadata value, encoded: its type, then the value. None when it is missing."""
@@ -43,7 +43,7 @@ class GGUFFile:
 
     def _bytes(self, at: int, count: int) -> bytes:
         self._file.seek(at)
-        found = self._file.read(count)
-        if len(found) < count:
+        data = self._file.read(count)
+        if len(data) < count:
             raise OSError("the file became shorter")
-        return found
+        return data

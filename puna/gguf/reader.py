@@ -69,11 +69,11 @@ def cached_metadata(path: Path) -> Metadata:
         state = path.stat()
     except OSError as error:
         raise LoadFailed(f"unable to load model {path}: {error.strerror}") from error
-    return _remembered(path, state.st_mtime_ns, state.st_size)
+    return _read_cached(path, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=64)
-def _remembered(path: Path, _mtime_ns: int, _size: int) -> Metadata:
+def _read_cached(path: Path, _mtime_ns: int, _size: int) -> Metadata:
     return read_metadata(path)
 
 
@@ -113,12 +113,12 @@ class _Reader:
             key, start = self._name(), self._at
             values[key] = self._value(self._number(_U32))
             spans[key] = Entry(start, self._at)
-        found = [self._tensor() for _ in range(tensors)]
-        data_start = self._check_data(found, values.get("general.alignment", 32))
-        count = sum(math.prod(tensor.shape) for tensor in found)
+        infos = [self._tensor() for _ in range(tensors)]
+        data_start = self._check_data(infos, values.get("general.alignment", 32))
+        count = sum(math.prod(tensor.shape) for tensor in infos)
         if count > _MAX_COUNT:
             raise _Malformed("its parameter count overflows")
-        return Metadata(values, found, parameter_count=count, entries=spans, data_start=data_start)
+        return Metadata(values, infos, parameter_count=count, entries=spans, data_start=data_start)
 
     def _check_data(self, tensors: list[TensorInfo], alignment: Any) -> int:
         """The offset of the tensor data. Checks that all of it is in the file."""
@@ -198,18 +198,18 @@ class _Reader:
         length = self._number(_U64)
         if length > _LONGEST_NAME:
             raise self._beyond(length) or _Malformed(f"it has a name of {length} bytes")
-        return self._decoded(length)
+        return self._decode(length)
 
     def _text(self) -> str | Skipped:
         length = self._number(_U64)
         if length <= self._longest_text:
-            return self._decoded(length)
+            return self._decode(length)
         if error := self._beyond(length):
             raise error
         self._at += length
         return Skipped(length)
 
-    def _decoded(self, length: int) -> str:
+    def _decode(self, length: int) -> str:
         # One character beyond the 16-bit plane makes every other take four bytes too.
         self._take_room(_TEXT_ROOM + 4 * length)
         return self._bytes(length).decode("utf-8", "replace")
@@ -229,14 +229,14 @@ class _Reader:
 
     def _need(self, count: int) -> None:
         """Make sure that `_piece` holds the next `count` bytes; after a read, it begins with them."""
-        kept = self._start + len(self._piece) - self._at
-        if count <= kept:
+        available = self._start + len(self._piece) - self._at
+        if count <= available:
             return
         if error := self._beyond(count):
             raise error
-        if kept < 0:
+        if available < 0:
             self._file.seek(self._at)
-        rest = self._piece[len(self._piece) - kept :] if kept > 0 else b""
+        rest = self._piece[len(self._piece) - available :] if available > 0 else b""
         self._piece, self._start = rest + self._file.read(max(count - len(rest), _PIECE)), self._at
         if count > len(self._piece):
             raise _Malformed(_CUT_SHORT)

@@ -81,7 +81,7 @@ def i32(values: Sequence[int]) -> bytes:
     return _ARRAY_HEAD.pack(_ARRAY, _INT32, len(values)) + struct.pack(f"<{len(values)}i", *values)
 
 
-def shortened(array: bytes, length: int) -> bytes:
+def truncate_array(array: bytes, length: int) -> bytes:
     """The first `length` values of an encoded array; any other value, or a shorter array, as it is."""
     if len(array) < _ARRAY_HEAD.size:
         return array

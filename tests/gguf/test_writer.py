@@ -10,7 +10,18 @@ from gguf import GGUFReader, GGUFWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.gguf import GGUFFile, StoredTensor, f32, flag, i32, read_metadata, shortened, string, u32, write
+from puna.gguf import (
+    GGUFFile,
+    StoredTensor,
+    f32,
+    flag,
+    i32,
+    read_metadata,
+    string,
+    truncate_array,
+    u32,
+    write,
+)
 
 TEXTS = ["one", "", "zwei\N{SNOWMAN}", "three"]
 
@@ -79,7 +90,7 @@ def test_an_array_is_shortened(tmp_path_factory: pytest.TempPathFactory, length:
     writer.write_ti_data_to_file()
     writer.close()
     with GGUFFile(path) as file, (folder / "short.gguf").open("wb") as out:
-        write(out, {key: shortened(value, length) for key, value in file.values().items()}, [])
+        write(out, {key: truncate_array(value, length) for key, value in file.values().items()}, [])
     metadata = read_metadata(folder / "short.gguf")
     assert {key: metadata.get(key) for key in arrays} == {
         key: array[:length] for key, array in arrays.items()

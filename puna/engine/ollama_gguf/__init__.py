@@ -50,7 +50,7 @@ def language_model(path: str) -> Iterator[str]:
 
     Raises OSError, LoadFailed.
     """
-    with GGUFFile(Path(path)) as file, _written(file, path, text_edit(file)) as readable:
+    with GGUFFile(Path(path)) as file, _edited_copy(file, path, text_edit(file)) as readable:
         yield readable
 
 
@@ -60,7 +60,7 @@ def projector(path: str) -> Iterator[str]:
 
     Raises OSError, LoadFailed.
     """
-    with GGUFFile(Path(path)) as file, _written(file, path, projector_edit(file)) as readable:
+    with GGUFFile(Path(path)) as file, _edited_copy(file, path, projector_edit(file)) as readable:
         yield readable
 
 
@@ -86,7 +86,7 @@ def projector_edit(file: GGUFFile) -> Edit | None:
 
 
 @contextmanager
-def _written(file: GGUFFile, path: str, edit: Edit | None) -> Iterator[str]:
+def _edited_copy(file: GGUFFile, path: str, edit: Edit | None) -> Iterator[str]:
     if edit is None:
         yield path
     elif hasattr(os, "memfd_create"):

@@ -22,7 +22,7 @@ class Edit:
     """Keep all metadata of the source."""
     vocabulary: int | None = None
     """The number of tokens to keep."""
-    widened: frozenset[str] = frozenset()
+    to_f32: frozenset[str] = frozenset()
     """Tensors, by new names, to convert to F32."""
 
 
@@ -31,16 +31,16 @@ def without(file: GGUFFile, *prefixes: str) -> dict[str, str]:
     return {name: name for name in file.tensors if not name.startswith(prefixes)}
 
 
-def copied(file: GGUFFile, keys: Mapping[str, str]) -> dict[str, bytes]:
+def copy_keys(file: GGUFFile, keys: Mapping[str, str]) -> dict[str, bytes]:
     """The file's values under new keys (new to old); missing ones are omitted."""
-    found = {new: file.value(old) for new, old in keys.items()}
-    return {new: value for new, value in found.items() if value is not None}
+    values = {new: file.value(old) for new, old in keys.items()}
+    return {new: value for new, value in values.items() if value is not None}
 
 
-def renamed(file: GGUFFile, old: str, new: str) -> dict[str, bytes]:
+def copy_prefix(file: GGUFFile, old: str, new: str) -> dict[str, bytes]:
     """All values with the prefix `old`, under the prefix `new`."""
     keys = {new + key.removeprefix(old): key for key in file.metadata.values if key.startswith(old)}
-    return copied(file, keys)
+    return copy_keys(file, keys)
 
 
 def number(file: GGUFFile, key: str, default: int = 0) -> int:
@@ -59,6 +59,6 @@ def numbers(file: GGUFFile, key: str) -> list[int]:
 
 def columns_rows(file: GGUFFile, tensor: str) -> tuple[int, int]:
     """The sizes of a matrix; zeros when it is missing."""
-    found = file.tensors.get(tensor)
-    columns, rows = (*found.shape, 1, 1)[:2] if found else (0, 0)
+    matrix = file.tensors.get(tensor)
+    columns, rows = (*matrix.shape, 1, 1)[:2] if matrix else (0, 0)
     return min(columns, _MAX), min(rows, _MAX)

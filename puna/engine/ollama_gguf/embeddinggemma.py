@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import Edit, columns_rows, renamed
+from puna.engine.ollama_gguf.edit import Edit, columns_rows, copy_prefix
 from puna.gguf import GGUFFile, f32, string, u32
 
 _NAMES = {
@@ -20,7 +20,7 @@ def is_one(file: GGUFFile) -> bool:
 
 def text(file: GGUFFile) -> Edit:
     """Renames the architecture and the dense layers, and adds their sizes."""
-    values = renamed(file, "gemma3.", f"{_ARCHITECTURE}.")
+    values = copy_prefix(file, "gemma3.", f"{_ARCHITECTURE}.")
     for key in ("attention.causal", "attention.sliding_window_pattern"):
         values.pop(f"{_ARCHITECTURE}.{key}", None)
     values.setdefault(f"{_ARCHITECTURE}.rope.freq_base_swa", f32(10_000.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isqrt
 
 from puna.engine.ollama_gguf import embeddinggemma
-from puna.engine.ollama_gguf.edit import Edit, columns_rows, copied, number, without
+from puna.engine.ollama_gguf.edit import Edit, columns_rows, copy_keys, number, without
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, sizes
 from puna.gguf import GGUFFile, f32, flag, string, u32
 
@@ -41,7 +41,7 @@ def text(file: GGUFFile) -> Edit | None:
     if embeddinggemma.is_one(file):
         return embeddinggemma.text(file)
     tensors = without(file, *INSIDE)
-    values = copied(file, _ROPE)
+    values = copy_keys(file, _ROPE)
     values = {key: value for key, value in _DEFAULTS.items() if key not in file.metadata.values} | values
     if len(tensors) == len(file.tensors) and not values:
         return None
@@ -66,10 +66,10 @@ def projector(file: GGUFFile) -> Edit:
     if patches >= isqrt(tokens) > 0:
         values["clip.vision.projector.scale_factor"] = u32(patches // isqrt(tokens))
     tensors = {_name(old): old for old in file.tensors if old.startswith(INSIDE)}
-    return Edit(tensors, values, inherits=False, widened=frozenset(_WIDENED))
+    return Edit(tensors, values, inherits=False, to_f32=frozenset(_TO_F32))
 
 
-_WIDENED = ("v.patch_embd.weight", "v.position_embd.weight", "mm.input_projection.weight")
+_TO_F32 = ("v.patch_embd.weight", "v.position_embd.weight", "mm.input_projection.weight")
 
 
 def _name(old: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import Edit, copied, without
+from puna.engine.ollama_gguf.edit import Edit, copy_keys, without
 from puna.engine.ollama_gguf.projectors import INSIDE
 from puna.gguf import GGUFFile, string
 
@@ -18,7 +18,7 @@ _PRE = "tokenizer.ggml.pre"
 def text(file: GGUFFile) -> Edit | None:
     """Removes the projector, and adds values under llama.cpp's keys; None if nothing changes."""
     tensors = without(file, *INSIDE)
-    values = copied(file, _KEYS)
+    values = copy_keys(file, _KEYS)
     if not values and len(tensors) == len(file.tensors):
         return None
     if file.metadata.get(_PRE) in (None, "", "default"):

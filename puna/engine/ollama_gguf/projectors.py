@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import copied
+from puna.engine.ollama_gguf.edit import copy_keys
 from puna.gguf import GGUFFile, flag, string
 
 INSIDE = ("v.", "mm.")
@@ -20,5 +20,5 @@ _SIZES += ("attention.head_count", "attention.layer_norm_epsilon")
 
 def sizes(file: GGUFFile, architecture: str) -> dict[str, bytes]:
     """The sizes of the projector in a file of `architecture`, under libmtmd's keys."""
-    values = copied(file, {f"clip.vision.{size}": f"{architecture}.vision.{size}" for size in _SIZES})
-    return values | copied(file, {"clip.vision.projection_dim": f"{architecture}.embedding_length"})
+    values = copy_keys(file, {f"clip.vision.{size}": f"{architecture}.vision.{size}" for size in _SIZES})
+    return values | copy_keys(file, {"clip.vision.projection_dim": f"{architecture}.embedding_length"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import Edit, columns_rows, copied, number, numbers, renamed, without
+from puna.engine.ollama_gguf.edit import Edit, columns_rows, copy_keys, copy_prefix, number, numbers, without
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, sizes
 from puna.gguf import GGUFFile, f32, flag, i32, string, u32
 
@@ -15,14 +15,14 @@ _NAMES = {
     "v.patch_embd_0.weight": "v.patch_embd.weight",
     "v.patch_embd_1.weight": "v.patch_embd.weight.1",
 }
-_WIDENED = frozenset({"v.patch_embd.weight", "v.patch_embd.weight.1"})
+_TO_F32 = frozenset({"v.patch_embd.weight", "v.patch_embd.weight.1"})
 _MEAN = f32((0.48145466, 0.4578275, 0.40821073))
 _STD = f32((0.26862954, 0.26130258, 0.27577711))
 
 
 def text(file: GGUFFile) -> Edit:
     """Removes the projector, and renames the architecture to libllama's."""
-    values = renamed(file, "qwen25vl.", "qwen2vl.") | {"general.architecture": string("qwen2vl")}
+    values = copy_prefix(file, "qwen25vl.", "qwen2vl.") | {"general.architecture": string("qwen2vl")}
     sections = numbers(file, "qwen25vl.rope.mrope_section")
     if len(sections) >= 3:
         values["qwen2vl.rope.dimension_sections"] = i32([*sections[:3], 0])
@@ -32,7 +32,7 @@ def text(file: GGUFFile) -> Edit:
 def projector(file: GGUFFile) -> Edit:
     """The projector alone, with libmtmd's names."""
     values = CLIP | sizes(file, "qwen25vl")
-    values |= copied(
+    values |= copy_keys(
         file,
         {
             f"clip.vision.{size}": f"qwen25vl.vision.{size}"
@@ -51,4 +51,4 @@ def projector(file: GGUFFile) -> Edit:
         "clip.vision.image_std": _STD,
     }
     tensors = {_NAMES.get(old, old): old for old in file.tensors if old.startswith(INSIDE)}
-    return Edit(tensors, values, inherits=False, widened=_WIDENED)
+    return Edit(tensors, values, inherits=False, to_f32=_TO_F32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from typing import BinaryIO
@@ -11,7 +11,7 @@ import numpy as np
 
 from puna.engine.ollama_gguf.edit import Edit
 from puna.errors import LoadFailed
-from puna.gguf import TYPE_NUMBERS, GGUFFile, StoredTensor, TensorInfo, shortened, write
+from puna.gguf import TYPE_NUMBERS, GGUFFile, StoredTensor, truncate_array, write
 
 _PIECE = 8 << 20
 _F32 = 0  # ggml_type
@@ -25,25 +25,20 @@ def write_edited(file: GGUFFile, edit: Edit, out: BinaryIO) -> None:
     if edit.vocabulary is not None:
         for key in (f"tokenizer.ggml.{name}" for name in _VOCABULARY):
             if key in values:
-                values[key] = shortened(values[key], edit.vocabulary)
-    write(out, values, [_stored(file, name, old, edit) for name, old in edit.tensors.items()])
+                values[key] = truncate_array(values[key], edit.vocabulary)
+    write(out, values, [_stored_tensor(file, name, old, edit) for name, old in edit.tensors.items()])
 
 
-def _stored(file: GGUFFile, name: str, old: str, edit: Edit) -> StoredTensor:
+def _stored_tensor(file: GGUFFile, name: str, old: str, edit: Edit) -> StoredTensor:
     tensor = file.tensors[old]
     if tensor.type_name not in TYPE_NUMBERS:
         raise LoadFailed(f"unable to load model: tensor {old} has an unknown type")
-    as_f32 = _AS_F32.get(tensor.type_name) if name in edit.widened else None
+    as_f32 = _AS_F32.get(tensor.type_name) if name in edit.to_f32 else None
     if as_f32 is None:
         data = partial(file.data, tensor, _PIECE)
         return StoredTensor(name, tensor.shape, TYPE_NUMBERS[tensor.type_name], tensor.size, data)
-    return StoredTensor(
-        name, tensor.shape, _F32, prod(tensor.shape) * 4, partial(_widened, file, tensor, as_f32)
-    )
-
-
-def _widened(file: GGUFFile, tensor: TensorInfo, as_f32: Callable[[bytes], bytes]) -> Iterator[bytes]:
-    return map(as_f32, file.data(tensor, _PIECE))
+    size = prod(tensor.shape) * 4
+    return StoredTensor(name, tensor.shape, _F32, size, lambda: map(as_f32, file.data(tensor, _PIECE)))
 
 
 _AS_F32: dict[str, Callable[[bytes], bytes]] = {
