@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from msgspec.structs import replace as replaced
+from msgspec.structs import replace as replace_struct
 
 from puna.errors import BadRequest
 from puna.load import Device, LoadSpec, Placed
@@ -21,13 +21,13 @@ from puna.scheduling.placement import (
     Machine,
     Memory,
     Placement,
-    divided,
+    divide,
     on_host,
     pin_experts,
     place,
     spread,
 )
-from puna.scheduling.plan import drafter_size, footprint, needed, plan
+from puna.scheduling.plan import drafter_size, footprint, model_footprint, plan
 from puna.scheduling.tensors import load_of, override
 from puna.settings import Settings
 
@@ -67,13 +67,13 @@ class Choice:
         return dict(zip(self.spec.placed.devices, (size for size, layers in pairs if layers), strict=False))
 
     @property
-    def tried(self) -> LoadSpec:
+    def dry_run_spec(self) -> LoadSpec:
         """The spec for libllama's dry run, which takes no memory and can try what does not fit."""
-        return replaced(self.spec, placed=self.dry_run_placement)
+        return replace_struct(self.spec, placed=self.dry_run_placement)
 
-    def fits_outside(self, taken: Set[str]) -> bool:
-        """Whether all of it fits on one device that is not in `taken`."""
-        return self.fits and self.whole and taken.isdisjoint(self.spec.placed.devices)
+    def fits_outside(self, devices: Set[str]) -> bool:
+        """Whether all of it fits on one device that is not in `devices`."""
+        return self.fits and self.whole and devices.isdisjoint(self.spec.placed.devices)
 
     def estimate_suffices(self, machine: Machine) -> bool:
         """Whether exact sizes would not change the placement.
@@ -82,10 +82,8 @@ class Choice:
         """
         if not machine.devices or not self.spec.num_gpu:
             return self.fits
-        taken = self.devices()
-        return self.whole and all(
-            taken.get(d.name, 0) <= _ESTIMATE_SUFFICES * d.free for d in machine.devices
-        )
+        used = self.devices()
+        return self.whole and all(used.get(d.name, 0) <= _ESTIMATE_SUFFICES * d.free for d in machine.devices)
 
 
 def memory(device: Device, free: int) -> Memory:
@@ -104,21 +102,21 @@ def choose(
     learned = learned or LearnedSizes()
     if not machine.devices:
         spec = plan(facts, options, settings, machine.host)
-        size = _alone(facts, spec, learned)
+        size = _host_size(facts, spec, learned)
         return Choice(spec, Placement((), (), size, (), 0.0), size <= machine.host)
     check_options(options, [device.name for device in machine.devices])
-    machine = _ordered(learned.limited(facts.key, machine), options)
+    machine = _sort_devices(learned.limit_machine(facts.key, machine), options)
 
-    def tried(available: int) -> tuple[LoadSpec, Load, Placement]:
+    def attempt(available: int) -> tuple[LoadSpec, Load, Placement]:
         # Rollback is unverified on devices.
-        spec = replaced(plan(facts, options, settings, available), rollback=0)
+        spec = replace_struct(plan(facts, options, settings, available), rollback=0)
         load = pin_experts(_load(facts, spec, learned), options.n_cpu_moe)
-        return spec, load, _placed(load, machine, options, settings)
+        return spec, load, _best_placement(load, machine, options, settings)
 
-    spec, load, placement = tried(0)
+    spec, load, placement = attempt(0)
     if placement.fits(machine):
         used = [d.free for d, size in zip(machine.devices, placement.split, strict=True) if size]
-        ample, load, larger = tried(sum(used) or machine.host)
+        ample, load, larger = attempt(sum(used) or machine.host)
         if larger.fits(machine) and larger.seconds <= placement.seconds * _AS_FAST:
             spec, placement = ample, larger
     placed = _engine_placement(placement, machine, options, len(load.layers) - 1)
@@ -127,7 +125,7 @@ def choose(
     layers = len(load.layers)
     whole = max(placement.split) == layers and not placement.experts_on_host
     dry = placed if placed.devices else Placed(devices=(machine.devices[0].name,), split=(layers,))
-    return Choice(replaced(spec, placed=placed), placement, placement.fits(machine), shared, whole, dry)
+    return Choice(replace_struct(spec, placed=placed), placement, placement.fits(machine), shared, whole, dry)
 
 
 def check_options(options: Options, devices: Sequence[str]) -> None:
@@ -135,28 +133,28 @@ def check_options(options: Options, devices: Sequence[str]) -> None:
     there = len(devices)
     words = f"this machine has {there} GPU{'s' * (there != 1)}"
     if options.main_gpu is not None and options.main_gpu >= there:
-        raise _wrong("main_gpu", f"it is {options.main_gpu}, and {words}, counted from 0")
+        raise _bad_option("main_gpu", f"it is {options.main_gpu}, and {words}, counted from 0")
     if options.replicas > there:
-        raise _wrong("replicas", f"it is {options.replicas}, and {words}")
+        raise _bad_option("replicas", f"it is {options.replicas}, and {words}")
     shares = options.tensor_split
     if shares and options.replicas > 1:
-        raise _wrong("replicas", "each would be on one GPU, and tensor_split divides the model")
+        raise _bad_option("replicas", "each would be on one GPU, and tensor_split divides the model")
     if len(shares) > there:
-        raise _wrong("tensor_split", f"it is for {len(shares)} GPUs, and {words}")
+        raise _bad_option("tensor_split", f"it is for {len(shares)} GPUs, and {words}")
     if shares and not (all(0 <= share < math.inf for share in shares) and sum(shares) > 0):
-        raise _wrong("tensor_split", "it must have one number from 0 on for each GPU, not all 0")
+        raise _bad_option("tensor_split", "it must have one number from 0 on for each GPU, not all 0")
     names = {_HOST, *devices}
     for rule in options.override_tensor:
         pattern, name = _rule(rule)
         if name not in names:
-            raise _wrong("override_tensor", f'"{name}" is not one of {", ".join(sorted(names))}')
+            raise _bad_option("override_tensor", f'"{name}" is not one of {", ".join(sorted(names))}')
         try:
             re.compile(pattern)
         except re.error as error:
-            raise _wrong("override_tensor", f'"{pattern}" is no regular expression: {error}') from None
+            raise _bad_option("override_tensor", f'"{pattern}" is no regular expression: {error}') from None
 
 
-def _wrong(option: str, why: str) -> BadRequest:
+def _bad_option(option: str, why: str) -> BadRequest:
     return BadRequest(f'option "{option}" cannot be followed: {why}', f"options.{option}")
 
 
@@ -166,7 +164,7 @@ def _rule(text: str) -> tuple[str, str]:
     return pattern, name.strip()
 
 
-def _ordered(machine: Machine, options: Options) -> Machine:
+def _sort_devices(machine: Machine, options: Options) -> Machine:
     """The devices in the order in which they are filled: the fastest, then the one with the most room.
 
     A requested main device comes first. A requested split keeps the order in which they are listed.
@@ -180,45 +178,45 @@ def _ordered(machine: Machine, options: Options) -> Machine:
     return replace(machine, devices=tuple(devices))
 
 
-def _placed(load: Load, machine: Machine, options: Options, settings: Settings) -> Placement:
+def _best_placement(load: Load, machine: Machine, options: Options, settings: Settings) -> Placement:
     """The best placement for the options. If none fits, one that shows how much it needs."""
     layers = min(options.num_gpu, len(load.layers)) if options.num_gpu >= 0 else None
     shares = [*options.tensor_split, *[0.0] * len(machine.devices)][: len(machine.devices)]
     if options.tensor_split:
-        return _most(lambda count: divided(load, machine, shares, count), load, machine, layers)
+        return _fit(lambda count: divide(load, machine, shares, count), load, machine, layers)
     if settings.spread and options.replicas <= 1:
-        return _most(lambda count: spread(load, machine, count), load, machine, layers)
-    found = place(load, machine, layers)
-    if found or layers is None:
-        return found or on_host(load, machine)
+        return _fit(lambda count: spread(load, machine, count), load, machine, layers)
+    placement = place(load, machine, layers)
+    if placement or layers is None:
+        return placement or on_host(load, machine)
     return spread(load, machine, layers)
 
 
-def _most(way: Callable[[int], Placement], load: Load, machine: Machine, layers: int | None) -> Placement:
+def _fit(way: Callable[[int], Placement], load: Load, machine: Machine, layers: int | None) -> Placement:
     """`way` with as many layers as fit on devices, or with `layers` if that is given."""
     if layers is not None:
         return way(layers)
     ways = (way(count) for count in range(len(load.layers), -1, -1))
-    return next((found for found in ways if found.fits(machine)), way(0))
+    return next((placement for placement in ways if placement.fits(machine)), way(0))
 
 
-def _alone(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> int:
+def _host_size(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> int:
     """Bytes of a model that is entirely on the host."""
     size = footprint(facts, spec).total(spec.pool)
-    if found := learned.dry_run_of(spec):
-        needs = needed(facts, spec)
-        size += found.cache + found.host - (needs.total(spec.pool) - needs.weights - PROCESS)
+    if dry_run := learned.dry_run_of(spec):
+        needs = model_footprint(facts, spec)
+        size += dry_run.cache + dry_run.host - (needs.total(spec.pool) - needs.weights - PROCESS)
     return size
 
 
 def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
     """The sizes to place of a model loaded as `spec`."""
-    needs = needed(facts, spec)
+    needs = model_footprint(facts, spec)
     kv, work = needs.kv_per_token * spec.pool, needs.compute - PROCESS
-    there = work
-    if found := learned.dry_run_of(spec):
-        kv, work, there = found.cache, max(found.devices.values(), default=work), found.host
-    host = PROCESS + spec.cache + there + max(0, facts.weights_size - sum(t.size for t in facts.tensors))
+    host_work = work
+    if dry_run := learned.dry_run_of(spec):
+        kv, work, host_work = dry_run.cache, max(dry_run.devices.values(), default=work), dry_run.host
+    host = PROCESS + spec.cache + host_work + max(0, facts.weights_size - sum(t.size for t in facts.tensors))
     beside = 0
     if projector := facts.projector:
         beside = estimate_projector(projector.metadata, projector.size, spec.num_ctx) - ENCODER_CACHE
@@ -229,7 +227,7 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
         facts.tensors,
         facts.metadata,
         kv=kv,
-        work=max(0, work + learned.missed(spec)),
+        work=max(0, work + learned.work_error(spec)),
         host=host,
         beside=beside,
         pinned=lambda name: any(pattern.search(name) for pattern in on_host),
@@ -249,7 +247,7 @@ def _engine_placement(placement: Placement, machine: Machine, options: Options, 
     return Placed(devices=(*used, *named), split=(*used.values(), *named.values()), overrides=tuple(rules))
 
 
-def described(placed: Placed, sizes: Mapping[str, int]) -> str:
+def describe(placed: Placed, sizes: Mapping[str, int]) -> str:
     """A placement in words, for the log."""
     parts = (
         f"{count} layers on {name} ({sizes.get(name, 0) >> 20} MiB)"

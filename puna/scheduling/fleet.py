@@ -44,22 +44,22 @@ class LoadedModel:
 
 
 class Fleet:
-    """Runners, one or more for the same files. Calls `changed` after each load and close."""
+    """Runners, one or more for the same files. Calls `on_change` after each load and close."""
 
     def __init__(
         self,
         settings: Settings,
         start: Callable[[LoadSpec], Awaitable[Engine]],
-        changed: Callable[[], None],
-        failed: Callable[[Runner, LoadFailed], None],
+        on_change: Callable[[], None],
+        on_failed: Callable[[Runner, LoadFailed], None],
     ) -> None:
         self.runners: list[Runner] = []
         """Loading or ready."""
         self._closing: set[Runner] = set()
         self._settings = settings
         self._start = start
-        self._changed = changed
-        self._failed = failed
+        self._on_change = on_change
+        self._on_failed = on_failed
         self._budget = Budget(settings.memory)
         self._events = 0
         self.version = 0
@@ -81,7 +81,7 @@ class Fleet:
         """The runners of one model, the first one first."""
         return [runner for runner in self.runners if runner.key == key]
 
-    def loaded(self) -> list[LoadedModel]:
+    def loaded_models(self) -> list[LoadedModel]:
         """The models in memory, the last to expire first."""
         now = asyncio.get_running_loop().time()
         wall = datetime.now().astimezone()
@@ -165,7 +165,7 @@ class Fleet:
         runner.stop_timer()
         if runner.engine is not None and not runner.engine.alive:
             self.died += 1
-            if runner.engine.exhausted and self.learned.refused(runner.key, runner.devices):
+            if runner.engine.exhausted and self.learned.set_limits(runner.key, runner.devices):
                 log.warning("%s ran out of memory; it gets less on the GPUs from now on", runner.spec.path)
         runner.state = RunnerState.CLOSED
         self.runners.remove(runner)
@@ -208,15 +208,15 @@ class Fleet:
             self.learned.note(runner.spec, runner.devices, runner.engine.info.devices)
             runner.devices = runner.engine.info.devices
             self._touch(runner)
-            self._changed()
+            self._on_change()
             self._start_keep_alive(runner.key)
 
     def _fail(self, runner: Runner, error: LoadFailed) -> None:
         runner.state = RunnerState.CLOSED
         self.version += 1
         self.runners.remove(runner)
-        self._failed(runner, error)
-        self._changed()
+        self._on_failed(runner, error)
+        self._on_change()
 
     def _start_keep_alive(self, key: RunnerKey) -> None:
         """Start the keep-alive of a model without leases. Its replicas end together."""
@@ -243,7 +243,7 @@ class Fleet:
         finally:
             self._closing.discard(runner)
             self.version += 1
-            self._changed()
+            self._on_change()
 
     def _touch(self, runner: Runner) -> None:
         self._events += 1

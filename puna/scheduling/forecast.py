@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from puna.errors import PunaError
 from puna.load import Device
 from puna.options import Options
-from puna.scheduling.choice import choose, described
+from puna.scheduling.choice import choose, describe
 from puna.scheduling.facts import facts_of
 from puna.scheduling.loads import no_place
 from puna.scheduling.machine import device_room
@@ -31,4 +31,4 @@ def forecast(model: Model, settings: Settings, devices: Sequence[Device]) -> str
         return str(error)
     if not choice.fits:
         return str(no_place(choice, machine))
-    return f"{described(choice.spec.placed, choice.devices())}, context {choice.spec.num_ctx}"
+    return f"{describe(choice.spec.placed, choice.devices())}, context {choice.spec.num_ctx}"

@@ -29,26 +29,26 @@ class LearnedSizes:
     _dry_runs: dict[tuple[object, ...], DryRun] = field(default_factory=dict)
     _limits: dict[RunnerKey, dict[str, int]] = field(default_factory=dict)
 
-    def add_dry_run(self, spec: LoadSpec, found: DryRun) -> None:
+    def add_dry_run(self, spec: LoadSpec, result: DryRun) -> None:
         """Record a dry run of `spec`; it replaces estimates and their measured errors."""
-        self._dry_runs[_like(spec)] = found
-        self._work.pop(_like(spec), None)
+        self._dry_runs[_size_key(spec)] = result
+        self._work.pop(_size_key(spec), None)
 
     def dry_run_of(self, spec: LoadSpec) -> DryRun | None:
         """The dry run of a load like `spec`, on any devices."""
-        return self._dry_runs.get(_like(spec))
+        return self._dry_runs.get(_size_key(spec))
 
     def note(self, spec: LoadSpec, planned: Mapping[str, int], real: Mapping[str, int]) -> None:
         """Record that a model loaded as `spec` takes `real` bytes of the devices instead of `planned`."""
         if real:
-            missed = max(size - planned.get(name, 0) for name, size in real.items())
-            self._work[_like(spec)] = self.missed(spec) + missed
+            error = max(size - planned.get(name, 0) for name, size in real.items())
+            self._work[_size_key(spec)] = self.work_error(spec) + error
 
-    def missed(self, spec: LoadSpec) -> int:
+    def work_error(self, spec: LoadSpec) -> int:
         """Bytes on a device by which an estimate for `spec` is too low; negative if too high."""
-        return self._work.get(_like(spec), 0)
+        return self._work.get(_size_key(spec), 0)
 
-    def refused(self, key: RunnerKey, planned: Mapping[str, int]) -> bool:
+    def set_limits(self, key: RunnerKey, planned: Mapping[str, int]) -> bool:
         """Record that a device had no room, and limit the model. True the first time, to try again."""
         limits = self._limits.setdefault(key, {})
         first = not planned.keys() <= limits.keys()
@@ -56,30 +56,30 @@ class LearnedSizes:
             limits.update((name, int(_SMALLER * size)) for name, size in planned.items())
         return first
 
-    def limited(self, key: RunnerKey, machine: Machine) -> Machine:
+    def limit_machine(self, key: RunnerKey, machine: Machine) -> Machine:
         """`machine` with the free memory of each device limited to what this model may use."""
         limits = self._limits.get(key, {})
         devices = (replace(d, free=min(d.free, limits.get(d.name, d.free))) for d in machine.devices)
         return replace(machine, devices=tuple(devices))
 
 
-def _like(spec: LoadSpec) -> tuple[object, ...]:
+def _size_key(spec: LoadSpec) -> tuple[object, ...]:
     """What the sizes of a model's cache and work buffers depend on."""
     return (*spec.files, spec.pool, spec.num_batch, spec.parallel, spec.kv_cache_type)
 
 
 class DryRuns:
-    """Dry runs, one at a time, one for each plan. `changed` is called after each."""
+    """Dry runs, one at a time, one for each plan. `on_change` is called after each."""
 
     def __init__(
         self,
         dry_run: Callable[[LoadSpec], Awaitable[DryRun | None]] | None,
         learned: LearnedSizes,
-        changed: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._dry_run = dry_run
         self._learned = learned
-        self._changed = changed
+        self._on_change = on_change
         self._begun: defaultdict[RunnerKey, set[LoadSpec]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 
@@ -97,14 +97,14 @@ class DryRuns:
 
     async def _run(self, dry_run: Callable[[LoadSpec], Awaitable[DryRun | None]], spec: LoadSpec) -> None:
         try:
-            if found := await dry_run(spec):
+            if result := await dry_run(spec):
                 _log.info(
-                    "dry run of %s: %d MiB of cache, work %s", spec.path, found.cache >> 20, found.devices
+                    "dry run of %s: %d MiB of cache, work %s", spec.path, result.cache >> 20, result.devices
                 )
-                self._learned.add_dry_run(spec, found)
+                self._learned.add_dry_run(spec, result)
         finally:
             self._task = None
-        self._changed()
+        self._on_change()
 
     def close(self) -> None:
         if self._task is not None:

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Sequence, Set
 
 from puna.errors import PunaError
-from puna.scheduling.choice import Choice, choose, described
+from puna.scheduling.choice import Choice, choose, describe
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.learned import DryRuns
 from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
 from puna.scheduling.placement import Machine
-from puna.scheduling.plan import widened
+from puna.scheduling.plan import widen
 from puna.scheduling.queue import LeaseRequest
 from puna.scheduling.runner import Runner
 from puna.settings import Settings
@@ -41,9 +41,9 @@ class Loads:
         if not self._watch.fresh(self._fleet.version):
             return frozenset()
         room = self._fleet.room(self._watch.seen.devices)
-        now, best = self._chosen(request, room.now), self._chosen(request, room.alone)
+        now, best = self._choose(request, room.now), self._choose(request, room.alone)
         decisive = now if room.now.devices else best
-        if not decisive.estimate_suffices(room.now) and not self._dry_runs.done(now.tried):
+        if not decisive.estimate_suffices(room.now) and not self._dry_runs.done(now.dry_run_spec):
             return frozenset()
         if now.fits and room.slots > 0:
             if self._evict_for_speed(request, room, now):
@@ -52,7 +52,7 @@ class Loads:
             return None
         if best.fits:
             return self._fleet.make_room(
-                room, lambda made: made.slots > 0 and self._chosen(request, made.now).fits
+                room, lambda after: after.slots > 0 and self._choose(request, after.now).fits
             )
         if request.wider is not None:
             request.wider = None
@@ -67,14 +67,14 @@ class Loads:
         """
         if not self._watch.fresh(self._fleet.version):
             return True
-        taken = {name for runner in replicas for name in runner.spec.placed.devices}
+        occupied = {name for runner in replicas for name in runner.spec.placed.devices}
         room = self._fleet.room(self._watch.seen.devices)
-        machine = room.now.without(taken)
-        options = widened(request.options, request.facts, self._settings, replicas[0].spec)
+        machine = room.now.without(occupied)
+        options = widen(request.options, request.facts, self._settings, replicas[0].spec)
         choice = choose(request.facts, options, self._settings, machine, self._fleet.learned)
-        if room.slots < 1 or not choice.fits_outside(taken):
+        if room.slots < 1 or not choice.fits_outside(occupied):
             return False
-        if choice.estimate_suffices(machine) or self._dry_runs.done(choice.tried):
+        if choice.estimate_suffices(machine) or self._dry_runs.done(choice.dry_run_spec):
             self._load(request, choice, replicas[0].keep_alive)
         return True
 
@@ -82,26 +82,26 @@ class Loads:
         """Evict idle models if this one is faster in their memory; whether any were."""
         if not room.now.devices:
             return False
-        achievable = self._chosen(request, self._fleet.without_idle(room).now).placement.seconds * _SLOWER
+        achievable = self._choose(request, self._fleet.without_idle(room).now).placement.seconds * _SLOWER
         if now.placement.seconds <= achievable:
             return False
         self._fleet.make_room(
-            room, lambda made: self._chosen(request, made.now).placement.seconds <= achievable, busy=False
+            room, lambda after: self._choose(request, after.now).placement.seconds <= achievable, busy=False
         )
         return True
 
     def _load(self, request: LeaseRequest, choice: Choice, keep_alive: float) -> None:
         spec, devices = choice.spec, choice.devices()
         if request.options.num_ctx > spec.num_ctx:
-            wanted, trained = request.options.num_ctx, spec.num_ctx
-            log.warning("requested context size too large for model: %d, trained on %d", wanted, trained)
+            requested, trained = request.options.num_ctx, spec.num_ctx
+            log.warning("requested context size too large for model: %d, trained on %d", requested, trained)
         if self._watch.seen.devices:
-            log.info("placing %s: %s", request.model.name.display(), described(spec.placed, devices))
+            log.info("placing %s: %s", request.model.name.display(), describe(spec.placed, devices))
         self._fleet.begin(Runner(request.model, spec, choice.host, devices, keep_alive))
 
-    def _chosen(self, request: LeaseRequest, machine: Machine) -> Choice:
-        wanted = request.wider or request.options
-        return choose(request.facts, wanted, self._settings, machine, self._fleet.learned)
+    def _choose(self, request: LeaseRequest, machine: Machine) -> Choice:
+        options = request.wider or request.options
+        return choose(request.facts, options, self._settings, machine, self._fleet.learned)
 
 
 def no_place(choice: Choice, machine: Machine) -> PunaError:

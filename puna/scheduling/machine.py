@@ -72,13 +72,13 @@ def device_room(
 class Watch:
     """The devices, queried again before each load, in another process.
 
-    `changed` is called after each query.
+    `on_change` is called after each query.
     """
 
-    def __init__(self, find: Callable[[], Awaitable[Devices]] | None, changed: Callable[[], None]) -> None:
+    def __init__(self, find: Callable[[], Awaitable[Devices]] | None, on_change: Callable[[], None]) -> None:
         self.seen = Devices()
         self._find = find
-        self._changed = changed
+        self._on_change = on_change
         self._look: asyncio.Task[None] | None = None
         self._version, self._at = -1, 0.0
 
@@ -99,7 +99,7 @@ class Watch:
         finally:
             self._look = None
         self._version, self._at = version, asyncio.get_running_loop().time()
-        self._changed()
+        self._on_change()
 
     def close(self) -> None:
         if self._look is not None:

@@ -72,9 +72,9 @@ class Machine:
     host: int
     devices: tuple[Memory, ...] = ()
 
-    def without(self, taken: Set[str]) -> Machine:
+    def without(self, names: Set[str]) -> Machine:
         """The machine without room on these devices."""
-        devices = (replace(d, free=0) if d.name in taken else d for d in self.devices)
+        devices = (replace(d, free=0) if d.name in names else d for d in self.devices)
         return replace(self, devices=tuple(devices))
 
 
@@ -109,7 +109,7 @@ class Placement:
 
 def on_host(load: Load, machine: Machine) -> Placement:
     """All on the host, whether it fits or not."""
-    return arranged(load, machine, [0] * len(machine.devices))
+    return placement_of(load, machine, [0] * len(machine.devices))
 
 
 def place(load: Load, machine: Machine, layers: int | None = None) -> Placement | None:
@@ -124,21 +124,21 @@ def place(load: Load, machine: Machine, layers: int | None = None) -> Placement 
 
 def spread(load: Load, machine: Machine, layers: int | None = None) -> Placement:
     """The layers over all devices, in proportion to free memory. They may not fit."""
-    return divided(load, machine, [device.free for device in machine.devices], layers)
+    return divide(load, machine, [device.free for device in machine.devices], layers)
 
 
-def divided(load: Load, machine: Machine, shares: Sequence[float], layers: int | None = None) -> Placement:
+def divide(load: Load, machine: Machine, shares: Sequence[float], layers: int | None = None) -> Placement:
     """The last `layers` (or all), divided in proportion to `shares`: libllama's tensor_split."""
     count = len(load.layers)
-    wanted = count if layers is None else min(layers, count)
+    placed = count if layers is None else min(layers, count)
     sums = list(accumulate(shares))
-    if not wanted or not sums or sums[-1] <= 0:
+    if not placed or not sums or sums[-1] <= 0:
         return on_host(load, machine)
-    ends = [sum(i * sums[-1] < wanted * end for i in range(wanted)) for end in sums]
-    return arranged(load, machine, [end - start for start, end in zip([0, *ends], ends, strict=False)])
+    ends = [sum(i * sums[-1] < placed * end for i in range(placed)) for end in sums]
+    return placement_of(load, machine, [end - start for start, end in zip([0, *ends], ends, strict=False)])
 
 
-def arranged(
+def placement_of(
     load: Load, machine: Machine, split: Sequence[int], experts_on_host: Iterable[int] = ()
 ) -> Placement:
     """A placement with these layers on each device, whether it fits or not."""
@@ -147,37 +147,37 @@ def arranged(
     host, seconds = load.host, _HOP if at else 0.0
     for layer in load.layers[:at]:
         host += layer.total
-        seconds += _read(layer, load.used) / HOST_BANDWIDTH
+        seconds += _bytes_read(layer, load.used) / HOST_BANDWIDTH
     devices = []
     for device, size in zip(machine.devices, split, strict=True):
-        taken = load.work if size else 0
+        on_device = load.work if size else 0
         for index in range(at, at + size):
             layer = load.layers[index]
-            moved = layer.experts if index in apart else 0
-            host += moved + layer.pinned
-            taken += layer.weights + layer.experts - moved + layer.kv
-        seconds += _seconds(load, device, at, at + size, apart)
-        devices.append(taken)
+            host_experts = layer.experts if index in apart else 0
+            host += host_experts + layer.pinned
+            on_device += layer.weights + layer.experts - host_experts + layer.kv
+        seconds += _token_seconds(load, device, at, at + size, apart)
+        devices.append(on_device)
         at += size
     return Placement(tuple(split), tuple(sorted(apart)), host, tuple(devices), seconds)
 
 
-def _read(layer: LayerSizes, used: float) -> float:
+def _bytes_read(layer: LayerSizes, used: float) -> float:
     """Bytes of weights that one token reads."""
     return layer.weights + layer.pinned + used * layer.experts
 
 
-def _seconds(load: Load, device: Memory, start: int, end: int, apart: frozenset[int]) -> float:
+def _token_seconds(load: Load, device: Memory, start: int, end: int, apart: frozenset[int]) -> float:
     """What one token takes on a device with these layers."""
     if start == end:
         return 0.0
     seconds = _HOP
     for index in range(start, end):
         layer = load.layers[index]
-        moved = load.used * layer.experts if index in apart else 0.0
-        seconds += (layer.weights + load.used * layer.experts - moved) / device.bandwidth
+        host_experts = load.used * layer.experts if index in apart else 0.0
+        seconds += (layer.weights + load.used * layer.experts - host_experts) / device.bandwidth
         if index in apart or layer.pinned:
-            seconds += 2 * _HOP + (moved + layer.pinned) / HOST_BANDWIDTH
+            seconds += 2 * _HOP + (host_experts + layer.pinned) / HOST_BANDWIDTH
     return seconds
 
 
@@ -206,8 +206,8 @@ class _Search:
         self._experts = sums(layer.experts for layer in layers)
         self._pinned = sums(layer.pinned for layer in layers)
         self._total = sums(layer.total for layer in layers)
-        self._plain_read = list(accumulate((layer.weights for layer in layers), initial=0))
-        self._all_read = list(accumulate((_read(layer, load.used) for layer in layers), initial=0.0))
+        self._plain_read = sums(layer.weights for layer in layers)
+        self._all_read = sums(_bytes_read(layer, load.used) for layer in layers)
         self._hops = sums(bool(layer.pinned) for layer in layers)
 
     def best(self, firsts: Iterable[int]) -> Placement | None:
@@ -219,13 +219,13 @@ class _Search:
             if host <= self._machine.host:
                 ways[first].append(_Partial(seconds, host, (), ()))
         for device in self._machine.devices:
-            ways = self._with(device, ways)
+            ways = self._add_device(device, ways)
         if not ways[count]:
             return None
-        won = min(ways[count])
-        return arranged(self._load, self._machine, won.split, won.apart)
+        fastest = min(ways[count])
+        return placement_of(self._load, self._machine, fastest.split, fastest.apart)
 
-    def _with(self, device: Memory, ways: list[list[_Partial]]) -> list[list[_Partial]]:
+    def _add_device(self, device: Memory, ways: list[list[_Partial]]) -> list[list[_Partial]]:
         """The partial placements after `device` has taken the next layers, or none."""
         after = [[way._replace(split=(*way.split, 0)) for way in here] for here in ways]
         for start, here in enumerate(ways):
@@ -247,23 +247,23 @@ class _Search:
 
     def _segment(self, device: Memory, start: int, end: int) -> _Partial:
         """These layers on a device; as few experts as possible, the first, stay on the host."""
-        taken = self._fixed[end] - self._fixed[start] + self._load.work
+        on_device = self._fixed[end] - self._fixed[start] + self._load.work
         experts = self._experts[end] - self._experts[start]
-        excess = max(0, taken + experts - device.free)
+        excess = max(0, on_device + experts - device.free)
         stays = bisect_left(self._experts, self._experts[start] + excess, lo=start, hi=end)
         apart = tuple(i for i in range(start, stays) if self._load.layers[i].experts)
-        moved = self._experts[stays] - self._experts[start]
+        host_experts = self._experts[stays] - self._experts[start]
         pinned = self._pinned[end] - self._pinned[start]
-        read = self._plain_read[end] - self._plain_read[start] + self._load.used * (experts - moved)
+        read = self._plain_read[end] - self._plain_read[start] + self._load.used * (experts - host_experts)
         hops = self._hops[end] - self._hops[start] + sum(not self._load.layers[i].pinned for i in apart)
         seconds = (
             _HOP
             + read / device.bandwidth
             + 2 * _HOP * hops
-            + (self._load.used * moved + pinned) / HOST_BANDWIDTH
+            + (self._load.used * host_experts + pinned) / HOST_BANDWIDTH
         )
-        shared = taken + experts - moved if device.shared else 0
-        return _Partial(seconds, moved + pinned + shared, (), apart)
+        shared = on_device + experts - host_experts if device.shared else 0
+        return _Partial(seconds, host_experts + pinned + shared, (), apart)
 
 
 def _keep(ways: list[_Partial], new: _Partial) -> None:

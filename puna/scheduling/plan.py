@@ -40,7 +40,7 @@ _PAGE = 256  # libllama rounds the pool up to this
 
 def context(facts: Facts, options: Options, settings: Settings) -> int:
     """Tokens of context for a request: as requested or the least default, at most the trained length."""
-    return _trained(facts, options.num_ctx or settings.context_length or _CONTEXTS[0][1])
+    return _limit_context(facts, options.num_ctx or settings.context_length or _CONTEXTS[0][1])
 
 
 def long_contexts(facts: Facts, options: Options, settings: Settings, available: int) -> list[int]:
@@ -50,7 +50,7 @@ def long_contexts(facts: Facts, options: Options, settings: Settings, available:
     """
     if facts.embedding or options.num_ctx or settings.context_length:
         return []
-    most = _trained(facts, max(tokens for room, tokens in _CONTEXTS if available >= room or not room))
+    most = _limit_context(facts, max(tokens for room, tokens in _CONTEXTS if available >= room or not room))
     least, lengths = context(facts, options, settings), list[int]()
     while most > least:
         lengths.append(most)
@@ -58,9 +58,9 @@ def long_contexts(facts: Facts, options: Options, settings: Settings, available:
     return lengths
 
 
-def _trained(facts: Facts, wanted: int) -> int:
+def _limit_context(facts: Facts, num_ctx: int) -> int:
     trained = count(facts.metadata.arch("context_length"))
-    return max(_SMALLEST_CONTEXT, min(wanted, trained or wanted))
+    return max(_SMALLEST_CONTEXT, min(num_ctx, trained or num_ctx))
 
 
 def kv_cache_type(facts: Facts, options: Options, settings: Settings) -> KVCacheType:
@@ -74,8 +74,8 @@ def check_kv_cache_type(facts: Facts, options: Options, settings: Settings) -> N
     libllama quantises whole blocks, and only with flash attention (llama-context.cpp,
     `llama_init_from_model`).
     """
-    wanted = kv_cache_type(facts, options, settings)
-    if not wanted.startswith("q"):
+    cache_type = kv_cache_type(facts, options, settings)
+    if not cache_type.startswith("q"):
         return
     sizes = head_sizes(facts.metadata)
     if settings.flash_attention is False:
@@ -85,8 +85,8 @@ def check_kv_cache_type(facts: Facts, options: Options, settings: Settings) -> N
     else:
         return
     if options.kv_cache_type:
-        raise BadRequest(f'option "kv_cache_type": {wanted} needs {reason}', "options.kv_cache_type")
-    raise LoadFailed(f"OLLAMA_KV_CACHE_TYPE={wanted} needs {reason}")
+        raise BadRequest(f'option "kv_cache_type": {cache_type} needs {reason}', "options.kv_cache_type")
+    raise LoadFailed(f"OLLAMA_KV_CACHE_TYPE={cache_type} needs {reason}")
 
 
 def plan(facts: Facts, options: Options, settings: Settings, available: int) -> LoadSpec:
@@ -153,7 +153,7 @@ def _rollback(facts: Facts, spec: LoadSpec, available: int) -> int:
     if facts.metadata.arch("attention.sliding_window"):
         return 0
     longest = ROLLBACKS.get(str(facts.metadata.get("general.architecture")), 0)
-    state = needed(facts, spec).state * spec.states
+    state = model_footprint(facts, spec).state * spec.states
     depths = (depth for depth in _DEPTHS if depth <= longest)
     return next((depth for depth in depths if depth * state <= available // _ROLLBACK_SHARE), 0)
 
@@ -163,7 +163,7 @@ def _threads(options: Options) -> int:
     return max(0, min(options.num_thread, _MOST_THREADS))
 
 
-def needed(facts: Facts, spec: LoadSpec) -> Footprint:
+def model_footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     """What the language model alone takes, without retained sequences."""
     return estimate(
         facts.metadata,
@@ -179,7 +179,7 @@ def needed(facts: Facts, spec: LoadSpec) -> Footprint:
 
 def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     """What a model loaded as `spec` takes."""
-    needs = needed(facts, spec)
+    needs = model_footprint(facts, spec)
     compute = needs.compute + spec.cache
     if projector := facts.projector:
         compute += estimate_projector(projector.metadata, projector.size, spec.num_ctx)
@@ -227,7 +227,7 @@ def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -
     )
 
 
-def widened(options: Options, facts: Facts, settings: Settings, spec: LoadSpec) -> Options:
+def widen(options: Options, facts: Facts, settings: Settings, spec: LoadSpec) -> Options:
     """`options` for a reload that keeps the sizes of `spec`, so that two clients do not reload in turns."""
     return replace(
         options,

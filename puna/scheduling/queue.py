@@ -42,7 +42,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._waiting: list[LeaseRequest] = []
-        self._served: list[Turn] = []
+        self._leased: list[Turn] = []
         """Of each lease."""
 
     def __len__(self) -> int:
@@ -60,15 +60,15 @@ class Queue:
 
     def in_order(self) -> list[LeaseRequest]:
         """The waiting requests in the order of service, without those that are cancelled."""
-        places = order([request.turn for request in self._waiting], self._served)
+        places = order([request.turn for request in self._waiting], self._leased)
         return [self._waiting[at] for at in places if not self._waiting[at].granted.done()]
 
-    def lent(self, request: LeaseRequest) -> None:
+    def add_lease(self, request: LeaseRequest) -> None:
         """It has got a lease."""
-        self._served.append(request.turn)
+        self._leased.append(request.turn)
 
-    def returned(self, request: LeaseRequest) -> None:
-        self._served.remove(request.turn)
+    def end_lease(self, request: LeaseRequest) -> None:
+        self._leased.remove(request.turn)
 
     def refuse(self, request: LeaseRequest, error: PunaError) -> None:
         self._waiting.remove(request)

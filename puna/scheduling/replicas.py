@@ -9,7 +9,6 @@ from puna.scheduling.facts import RunnerKey
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.loads import Loads
 from puna.scheduling.queue import LeaseRequest
-from puna.scheduling.runner import Runner
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class Replicas:
             if not self._load_more(request):
                 del self._wanted[key]
 
-    def failed(self, key: RunnerKey, error: LoadFailed) -> None:
+    def give_up(self, key: RunnerKey, error: LoadFailed) -> None:
         """A further engine could not be loaded. The others go on."""
         _log.warning("%s has no further replica: %s", key[0], error)
         self._complete[key] = self._fleet.version
@@ -47,16 +46,14 @@ class Replicas:
         while 0 < len(replicas := self._fleet.replicas(key)) < request.options.replicas:
             if self._complete.get(key) == self._fleet.version:
                 return False
-            if not self._replicate(request, replicas):
+            try:
+                has_room = self._loads.replicate(request, replicas)
+            except PunaError as error:
+                _log.warning("%s has no further replica: %s", request.facts.path, error)
+                has_room = False
+            if not has_room:
                 self._complete[key] = self._fleet.version
                 return False
             if len(replicas) == len(self._fleet.replicas(key)):
                 return True
         return False
-
-    def _replicate(self, request: LeaseRequest, replicas: list[Runner]) -> bool:
-        try:
-            return self._loads.replicate(request, replicas)
-        except PunaError as error:
-            _log.warning("%s has no further replica: %s", request.facts.path, error)
-            return False

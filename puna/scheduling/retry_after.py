@@ -15,7 +15,7 @@ class RetryAfter:
     def __init__(self) -> None:
         self._ends: deque[float] = deque(maxlen=16)
 
-    def ended(self, now: float) -> None:
+    def add_end(self, now: float) -> None:
         self._ends.append(now)
 
     def seconds(self, now: float) -> int:

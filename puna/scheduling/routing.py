@@ -24,12 +24,12 @@ _REMEMBERED = 1 << 14
 
 def blocks(prompt: bytes) -> Blocks:
     """The hashes of the whole blocks of `prompt`."""
-    found: list[int] = []
+    hashes: list[int] = []
     previous = 0
     for start in range(0, len(prompt) - BLOCK + 1, BLOCK):
         previous = hash((previous, prompt[start : start + BLOCK]))
-        found.append(previous)
-    return tuple(found)
+        hashes.append(previous)
+    return tuple(hashes)
 
 
 class Traffic:
@@ -56,7 +56,7 @@ class Traffic:
         """The answer to a prompt of this `work` has ended."""
         self._running -= work
 
-    def left(self, prompt: Blocks) -> int:
+    def work_with(self, prompt: Blocks) -> int:
         """Blocks of work with this prompt: the running ones, and the prompt's new ones."""
         return self._running + self._new_blocks(prompt)
 
@@ -86,6 +86,6 @@ class Replica(Protocol):
 R = TypeVar("R", bound=Replica)
 
 
-def best(prompt: Blocks, replicas: Iterable[R]) -> R:
+def choose_replica(prompt: Blocks, replicas: Iterable[R]) -> R:
     """The replica for `prompt`; among equals, the least recently used."""
-    return min(replicas, key=lambda replica: (replica.full, replica.traffic.left(prompt), replica.used))
+    return min(replicas, key=lambda replica: (replica.full, replica.traffic.work_with(prompt), replica.used))

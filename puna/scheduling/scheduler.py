@@ -25,11 +25,11 @@ from puna.scheduling.idle import IdleWork
 from puna.scheduling.learned import DryRuns
 from puna.scheduling.loads import Loads
 from puna.scheduling.machine import Watch
-from puna.scheduling.plan import check_kv_cache_type, serves, widened
+from puna.scheduling.plan import check_kv_cache_type, serves, widen
 from puna.scheduling.queue import LeaseRequest, Queue
 from puna.scheduling.replicas import Replicas
 from puna.scheduling.retry_after import RetryAfter
-from puna.scheduling.routing import best, blocks
+from puna.scheduling.routing import blocks, choose_replica
 from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
 from puna.types import Engine, Turn
@@ -68,9 +68,9 @@ class Scheduler:
         dry_run: Callable[[LoadSpec], Awaitable[DryRun | None]] | None = None,
     ) -> None:
         self._settings = settings
-        self._watch = Watch(find, changed=self._advance)
-        self._fleet = Fleet(settings, start, changed=self._advance, failed=self._failed)
-        self._dry_runs = DryRuns(dry_run, self._fleet.learned, changed=self._advance)
+        self._watch = Watch(find, on_change=self._advance)
+        self._fleet = Fleet(settings, start, on_change=self._advance, on_failed=self._on_load_failed)
+        self._dry_runs = DryRuns(dry_run, self._fleet.learned, on_change=self._advance)
         self._loads = Loads(settings, self._fleet, self._watch, self._dry_runs)
         self._replicas = Replicas(self._fleet, self._loads)
         self._idle = IdleWork(prepare, lambda: self.unfinished > 0 or self._stopping) if prepare else None
@@ -143,9 +143,9 @@ class Scheduler:
         if closing:
             await asyncio.wait(closing)
 
-    def loaded(self) -> list[LoadedModel]:
+    def loaded_models(self) -> list[LoadedModel]:
         """The models in memory, the last to expire first."""
-        return self._fleet.loaded()
+        return self._fleet.loaded_models()
 
     @property
     def waiting(self) -> int:
@@ -227,19 +227,19 @@ class Scheduler:
             if runner.engine is not None
             and runner.engine.alive
             and runner not in self._draining
-            and self._serves(runner, request)
+            and serves(runner.spec, request.facts, request.options, self._settings)
         ]
-        return best(request.prompt, ready) if ready else None
+        return choose_replica(request.prompt, ready) if ready else None
 
     def _lend(self, runner: Runner, request: LeaseRequest) -> None:
-        self._queue.lent(request)
+        self._queue.add_lease(request)
         self._fleet.lend(runner, request.keep_alive)
         request.work = runner.traffic.begin(request.prompt)
         self._replicas.want(request)
 
     def _release(self, runner: Runner, request: LeaseRequest) -> None:
-        self._queue.returned(request)
-        self._retry_after.ended(asyncio.get_running_loop().time())
+        self._queue.end_lease(request)
+        self._retry_after.add_end(asyncio.get_running_loop().time())
         runner.traffic.end(request.work)
         self._fleet.take_back(runner)
         self._advance()
@@ -269,9 +269,9 @@ class Scheduler:
         replicas = self._fleet.replicas(request.facts.key)
         if any(runner.state is not RunnerState.READY or runner in self._draining for runner in replicas):
             return False
-        wanted = request.options
+        options = request.options
         for runner in replicas:
-            request.wider = wanted = widened(wanted, request.facts, self._settings, runner.spec)
+            request.wider = options = widen(options, request.facts, self._settings, runner.spec)
             if runner.leases:
                 self._draining.add(runner)
             else:
@@ -288,14 +288,11 @@ class Scheduler:
         self._draining |= draining or set()
         return draining is None
 
-    def _serves(self, runner: Runner, request: LeaseRequest) -> bool:
-        return serves(runner.spec, request.facts, request.options, self._settings)
-
-    def _failed(self, runner: Runner, error: LoadFailed) -> None:
-        if isinstance(error, DeviceFailed) and self._fleet.learned.refused(runner.key, runner.devices):
+    def _on_load_failed(self, runner: Runner, error: LoadFailed) -> None:
+        if isinstance(error, DeviceFailed) and self._fleet.learned.set_limits(runner.key, runner.devices):
             log.warning("%s; trying again with less on the GPUs", error)
             return
         if self._fleet.replicas(runner.key):
-            self._replicas.failed(runner.key, error)
+            self._replicas.give_up(runner.key, error)
         else:
             self._queue.refuse_all(LoadFailed(str(error)), runner.key)

@@ -44,9 +44,9 @@ def load_of(
     there beside the embeddings. beside: bytes that go where the output goes, a projector's and a
     draft model's. pinned: whether the tensor of that name is to be on the host in any case.
     """
-    blocks = {tensor.name: int(found[1]) for tensor in tensors if (found := _BLOCK.match(tensor.name))}
+    blocks = {tensor.name: int(match[1]) for tensor in tensors if (match := _BLOCK.match(tensor.name))}
     size = max(blocks.values(), default=-1) + 1
-    weights, experts, kept = [0] * size, [0] * size, [0] * size
+    weights, experts, pins = [0] * size, [0] * size, [0] * size
     output = embeddings = 0
     for tensor in tensors:
         block = blocks.get(tensor.name)
@@ -54,7 +54,7 @@ def load_of(
             embeddings += tensor.size if tensor.name.startswith(_INPUT) else 0
             output += 0 if tensor.name.startswith(_INPUT) else tensor.size
         elif pinned(tensor.name):
-            kept[block] += tensor.size
+            pins[block] += tensor.size
         elif _EXPERTS.search(tensor.name):
             experts[block] += tensor.size
         else:
@@ -63,9 +63,9 @@ def load_of(
         # The embeddings are the output, too, and the device with the output gets a copy of them.
         output += sum(tensor.size for tensor in tensors if tensor.name == "token_embd.weight")
     shares = kv_shares(metadata, size)
-    layers = [LayerSizes(weights[i], experts[i], kv=int(kv * shares[i]), pinned=kept[i]) for i in range(size)]
+    layers = [LayerSizes(weights[i], experts[i], kv=int(kv * shares[i]), pinned=pins[i]) for i in range(size)]
     return Load(
-        (*layers, LayerSizes(output + beside)), host=host + embeddings, work=work, used=_used(metadata)
+        (*layers, LayerSizes(output + beside)), host=host + embeddings, work=work, used=_used_share(metadata)
     )
 
 
@@ -74,7 +74,7 @@ def override(layers: Iterable[int]) -> str:
     return rf"blk\.({'|'.join(map(str, layers))}){EXPERTS}"
 
 
-def _used(metadata: SizeFacts) -> float:
+def _used_share(metadata: SizeFacts) -> float:
     """The part of its routed experts that evaluates a token."""
-    there = count(metadata.arch("expert_count"))
-    return min(1.0, count(metadata.arch("expert_used_count")) / there) if there else 1.0
+    experts = count(metadata.arch("expert_count"))
+    return min(1.0, count(metadata.arch("expert_used_count")) / experts) if experts else 1.0

@@ -134,7 +134,7 @@ class _Models(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        loaded = self._scheduler.loaded()
+        loaded = self._scheduler.loaded_models()
         yield GaugeMetricFamily("puna_models_loaded", "Models in memory.", value=len(loaded))
         died = self._scheduler.died
         yield CounterMetricFamily("puna_engine_failures", "Engines that died or hung.", value=died)

@@ -62,10 +62,10 @@ async def test_closing_an_answer_gives_the_model_back(store: Path, add_scripted:
         answer = model.generate(GenerateInput(model="m", prompt="go", keep_alive=0))
         assert isinstance(await anext(answer), Begun)
         assert isinstance(await anext(answer), Piece)
-        (loaded,) = scheduler.loaded()
+        (loaded,) = scheduler.loaded_models()
         await answer.aclose()
         await asyncio.wait_for(scheduler.unload(loaded.model), timeout=30)
-        assert scheduler.loaded() == []
+        assert scheduler.loaded_models() == []
 
 
 async def test_several_answers_at_once_load_a_model_once(store: Path, add_scripted: Add):
@@ -77,7 +77,7 @@ async def test_several_answers_at_once_load_a_model_once(store: Path, add_script
             return "".join(item.text for item in items if isinstance(item, Piece))
 
         assert await asyncio.gather(*(text() for _ in range(8))) == ["one two three"] * 8
-        assert len(scheduler.loaded()) == 1
+        assert len(scheduler.loaded_models()) == 1
 
 
 async def test_a_go_template_comes_before_the_files_own_and_the_requests_before_both(

@@ -116,7 +116,7 @@ async def test_one_that_had_begun_ends_in_an_error_and_the_smaller_plan_is_kept(
         await host.ask()
     for _ in range(2):
         await host.ask()
-        (loaded,) = host.scheduler.loaded()
+        (loaded,) = host.scheduler.loaded_models()
         await host.scheduler.unload(loaded.model)
     first, *later = host.specs
     assert len(later) == 2

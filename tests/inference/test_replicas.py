@@ -54,7 +54,7 @@ class Host:
 
     async def both(self) -> None:
         """Until both engines are loaded."""
-        while not (loaded := self.scheduler.loaded()) or loaded[0].replicas < 2:
+        while not (loaded := self.scheduler.loaded_models()) or loaded[0].replicas < 2:
             await asyncio.sleep(0.02)
 
 
@@ -110,5 +110,5 @@ async def test_both_are_one_model_until_it_is_unloaded(host: Host):
     size = sum(engine.info.size for engine in host.engines.values())
     assert metrics.registry.get_sample_value("puna_model_memory_bytes", labels) == size
     await host.inference.unload("m")
-    assert host.scheduler.loaded() == []
+    assert host.scheduler.loaded_models() == []
     assert not any(engine.alive for engine in host.engines.values())

@@ -203,7 +203,7 @@ class Client:
 
 def running(scheduler: Scheduler) -> list[str]:
     """Names of the loaded models, in the order that `puna ps` shows."""
-    return [loaded.model.name.model for loaded in scheduler.loaded()]
+    return [loaded.model.name.model for loaded in scheduler.loaded_models()]
 
 
 def least(model: Model, options: Options = PLAIN) -> int:

@@ -115,18 +115,21 @@ def test_what_no_device_holds_does_not_fit(model: Model):
 def test_a_limit_makes_the_next_plan_smaller(model: Model):
     learned, where = LearnedSizes(), machine(300)
     first = choose(facts(model), Options(), Settings(), where, learned)
-    assert learned.refused(facts(model).key, first.devices())
+    assert learned.set_limits(facts(model).key, first.devices())
     second = choose(facts(model), Options(), Settings(), where, learned)
     assert 0 <= second.devices().get("CUDA0", 0) <= 0.8 * first.devices()["CUDA0"]
-    assert not learned.refused(facts(model).key, second.devices())
+    assert not learned.set_limits(facts(model).key, second.devices())
 
 
 def test_each_device_has_a_limit_of_its_own(model: Model):
     learned, where = LearnedSizes(), machine(300, 400)
-    assert learned.refused(facts(model).key, {"CUDA1": 100 * M})
-    assert learned.refused(facts(model).key, {"CUDA0": 50 * M})
-    assert not learned.refused(facts(model).key, {"CUDA0": 40 * M, "CUDA1": 80 * M})
-    assert [device.free for device in learned.limited(facts(model).key, where).devices] == [40 * M, 80 * M]
+    assert learned.set_limits(facts(model).key, {"CUDA1": 100 * M})
+    assert learned.set_limits(facts(model).key, {"CUDA0": 50 * M})
+    assert not learned.set_limits(facts(model).key, {"CUDA0": 40 * M, "CUDA1": 80 * M})
+    assert [device.free for device in learned.limit_machine(facts(model).key, where).devices] == [
+        40 * M,
+        80 * M,
+    ]
 
 
 def test_a_second_plan_is_what_the_first_engine_took(model: Model):
@@ -146,7 +149,7 @@ async def test_devices_are_looked_at_before_each_load(model: Model, others: list
     await use(scheduler, others[0])
     assert launcher.looks == 2
     assert [launch.spec.placed.devices for launch in launcher.launches] == [("CUDA0",), ("CUDA0",)]
-    assert [entry.size_vram for entry in scheduler.loaded()] == [30 * M, 30 * M]
+    assert [entry.size_vram for entry in scheduler.loaded_models()] == [30 * M, 30 * M]
 
 
 @virtual_time

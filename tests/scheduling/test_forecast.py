@@ -9,7 +9,7 @@ import pytest
 
 from puna.library import Library
 from puna.scheduling import forecast
-from puna.scheduling.choice import described
+from puna.scheduling.choice import describe
 from puna.settings import Settings
 from tests.models import install, shape_model
 from tests.scheduling.cards import HOST, card, on_cards
@@ -39,7 +39,7 @@ async def test_it_is_where_the_model_then_goes(models: Models):
         await use(scheduler, models["a"])
         spec = launcher.launches[0].spec
         where = forecast(models["a"], SETTINGS, [card(free)])
-        assert where.startswith(described(spec.placed, {}).partition(" (")[0])
+        assert where.startswith(describe(spec.placed, {}).partition(" (")[0])
         assert where.endswith(f"context {spec.num_ctx}")
 
 

@@ -73,7 +73,7 @@ async def test_what_is_loaded_is_listed_by_the_time_it_stays(models: Models):
     client = ask(scheduler, models["c"], Options(num_ctx=100))
     await asyncio.sleep(10)
     assert client.holds
-    b, c, a = scheduler.loaded()
+    b, c, a = scheduler.loaded_models()
     now = datetime.now().astimezone()
     assert [m.model.name.model for m in (b, c, a)] == ["b", "c", "a"]
     assert b.expires_at.year - now.year in (291, 292, 293)  # Go's longest duration, as Ollama shows it

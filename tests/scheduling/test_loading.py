@@ -173,7 +173,7 @@ async def test_closing_ends_everything(models: Models):
     assert late.error == "server is shutting down"
     await held.leave()
     assert held.task.exception() is None
-    assert scheduler.loaded() == []
+    assert scheduler.loaded_models() == []
 
 
 @pytest.mark.parametrize("steps", range(5))
@@ -187,4 +187,4 @@ async def test_a_load_that_ends_as_the_scheduler_closes_is_closed_too(models: Mo
     await scheduler.close()
     assert all(engine.closed for engine in launcher.engines)
     await client.vanish()
-    assert scheduler.loaded() == []
+    assert scheduler.loaded_models() == []

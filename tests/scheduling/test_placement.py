@@ -17,11 +17,11 @@ from puna.scheduling.placement import (
     Machine,
     Memory,
     Placement,
-    arranged,
-    divided,
+    divide,
     on_host,
     pin_experts,
     place,
+    placement_of,
     spread,
 )
 from puna.scheduling.tensors import load_of
@@ -75,7 +75,7 @@ def tried(load: Load, machine: Machine, *, any_experts: bool) -> Iterator[Placem
             choices.append(list(subsets(expert)) if any_experts else firsts)
             at += size
         for chosen in product(*choices):
-            yield arranged(load, machine, split, [i for part in chosen for i in part])
+            yield placement_of(load, machine, split, [i for part in chosen for i in part])
 
 
 def best(load: Load, machine: Machine, *, any_experts: bool) -> Placement | None:
@@ -146,7 +146,7 @@ def test_a_number_of_layers_is_kept_to(load: Load, machine: Machine, wanted: int
 @given(loads(40), machines(8), st.integers(0, 50))
 def test_a_division_is_libllamas(load: Load, machine: Machine, wanted: int):
     shares = [device.free for device in machine.devices]
-    found = divided(load, machine, shares, wanted)
+    found = divide(load, machine, shares, wanted)
     count, total = min(wanted, len(load.layers)), sum(shares)
     expected = [0] * len(shares)
     for layer in range(count if total else 0):  # llama-model.cpp, get_layer_buft_list

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from puna.gguf import Metadata
 from puna.options import KVCacheType, Options
 from puna.scheduling.facts import Facts
-from puna.scheduling.plan import context, footprint, plan, serves, widened
+from puna.scheduling.plan import context, footprint, plan, serves, widen
 from puna.settings import Settings
 
 GIB = 1 << 30
@@ -207,7 +207,7 @@ def test_a_reload_takes_nothing_away(
     model: Facts, first: Options, second: Options, conditions: Settings, room: int
 ):
     loaded = plan(model, first, conditions, room)
-    again = plan(model, widened(second, model, conditions, loaded), conditions, room)
+    again = plan(model, widen(second, model, conditions, loaded), conditions, room)
     assert serves(again, model, second, conditions)
     assert again.num_ctx >= loaded.num_ctx
     assert again.num_batch >= loaded.num_batch

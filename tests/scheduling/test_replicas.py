@@ -103,7 +103,7 @@ async def test_a_busy_home_is_left_when_another_is_free(model: Model):
 async def test_one_line_of_ps_is_all_of_them(model: Model):
     _launcher, scheduler = on_cards(300, 300)
     await loaded(scheduler, model)
-    (entry,) = scheduler.loaded()
+    (entry,) = scheduler.loaded_models()
     assert (entry.replicas, entry.size, entry.size_vram) == (2, 14_000, 60 * M)
 
 
@@ -149,10 +149,10 @@ async def test_none_is_added_where_another_model_has_the_card(models: Models):
     await loaded(scheduler, models["a"], FULL)
     assert len(alive(launcher)) == 2
     await use(scheduler, models["a"], FULL)
-    assert [entry.replicas for entry in scheduler.loaded()] == [1, 1]
+    assert [entry.replicas for entry in scheduler.loaded_models()] == [1, 1]
     await scheduler.unload(models["b"])
     await loaded(scheduler, models["a"], FULL)
-    assert [entry.replicas for entry in scheduler.loaded()] == [2]
+    assert [entry.replicas for entry in scheduler.loaded_models()] == [2]
 
 
 @virtual_time
@@ -162,7 +162,7 @@ async def test_an_idle_replica_makes_way_for_another_model(models: Models):
     client = await asked(scheduler, models["a"], FULL)
     await use(scheduler, models["b"])
     assert client.holds
-    assert {entry.model.name.model: entry.replicas for entry in scheduler.loaded()} == {"a": 1, "b": 1}
+    assert {entry.model.name.model: entry.replicas for entry in scheduler.loaded_models()} == {"a": 1, "b": 1}
     await client.leave()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.scheduling.routing import ANSWER, BLOCK, Blocks, Traffic, best, blocks
+from puna.scheduling.routing import ANSWER, BLOCK, Blocks, Traffic, blocks, choose_replica
 
 TEXTS = st.binary(max_size=6 * BLOCK)
 PROMPTS = st.lists(st.integers(0, 3), max_size=12).map(
@@ -32,7 +32,7 @@ class Stand:
 
 def send(prompt: Blocks, stands: list[Stand], now: int = 0) -> tuple[Stand, int]:
     """Where it went, and the work that it is there."""
-    went = best(prompt, stands)
+    went = choose_replica(prompt, stands)
     went.leases += 1
     went.used = now
     return went, went.traffic.begin(prompt)
@@ -69,7 +69,7 @@ def test_among_idle_replicas_the_longest_known_beginning_decides(
         end(went, work)
         read[next(i for i, stand in enumerate(stands) if stand is went)].append(other)
     known = [max((common(prompt, other) for other in each), default=0) for each in read]
-    went = best(prompt, stands)
+    went = choose_replica(prompt, stands)
     assert known[next(i for i, stand in enumerate(stands) if stand is went)] == max(known)
 
 
@@ -84,7 +84,7 @@ def test_none_waits_while_another_is_free_and_none_has_much_more_to_do(
             end(*under_way.pop(0))
             continue
         full = [stand.full for stand in stands]
-        work = [stand.traffic.left(()) for stand in stands]
+        work = [stand.traffic.work_with(()) for stand in stands]
         under_way.append(send(prompt, stands, now))
         at = next(i for i, stand in enumerate(stands) if stand is under_way[-1][0])
         assert not full[at] or all(full)
@@ -97,8 +97,8 @@ def test_what_has_ended_weighs_nothing(prompts: list[Blocks]):
     traffic = Traffic()
     for work in [traffic.begin(prompt) for prompt in prompts]:
         traffic.end(work)
-    assert traffic.left(()) == 0
-    assert all(traffic.left(prompt) == 0 for prompt in prompts)
+    assert traffic.work_with(()) == 0
+    assert all(traffic.work_with(prompt) == 0 for prompt in prompts)
 
 
 def test_strangers_are_divided_evenly():
@@ -112,12 +112,12 @@ def test_a_beginning_is_left_where_it_was_read_when_that_saves_less_than_it_wait
     short, long = blocks(b"a" * ANSWER * BLOCK), blocks(b"b" * 8 * ANSWER * BLOCK)
     (first, work), (second, _) = [send(prompt, stands) for prompt in (short, long)]
     assert first is not second
-    assert best(long, stands) is second
+    assert choose_replica(long, stands) is second
     end(first, work)
-    assert best(short, stands) is first
+    assert choose_replica(short, stands) is first
     for other in b"cd":
         first.traffic.begin(blocks(bytes([other]) * 8 * ANSWER * BLOCK))
-    assert best(short, stands) is second
+    assert choose_replica(short, stands) is second
 
 
 def test_conversations_that_go_on_at_once_go_on_where_they_were_read():
@@ -138,5 +138,5 @@ def test_old_beginnings_are_forgotten():
     traffic.end(traffic.begin(old))
     for i in range(20):
         traffic.end(traffic.begin(blocks(bytes([i]) * (1 << 20))))
-    assert traffic.left(old) == len(old)
-    assert traffic.left(blocks(bytes([19]) * (1 << 20))) == 0
+    assert traffic.work_with(old) == len(old)
+    assert traffic.work_with(blocks(bytes([19]) * (1 << 20))) == 0

@@ -36,7 +36,7 @@ async def tags(request: Request) -> Response:
 
 async def ps(request: Request) -> Response:
     """The models in memory that the caller may see; sizes in bytes (Ollama api.md, List Running Models)."""
-    loaded = services_of(request).scheduler.loaded()
+    loaded = services_of(request).scheduler.loaded_models()
     models = [
         ProcessModelResponse(
             name=entry.model.name.display(),
