@@ -99,7 +99,7 @@ def main() -> None:
     """Compile for the architecture that is named (default: Hopper's), and say what to carry."""
     architecture = sys.argv[1] if sys.argv[1:] else HOPPER
     host = replace(building.Host(), environment=environment(toolkit(), architecture, os.environ))
-    wheel = trimmed(building.wheel(building.chosen(host), building.version(), host))
+    wheel = trimmed(building.wheel(building.choose_build(host), building.version(), host))
     size = wheel.stat().st_size
     if size > MOST:
         sys.exit(f"Error: {wheel} has {size >> 20} MiB, more than {MOST >> 20} can be carried.")

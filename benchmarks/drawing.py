@@ -72,6 +72,6 @@ def step(model: LlamaModel, samplers: list[Sampler], logits: np.ndarray) -> floa
             sampler.sample(row)
     else:
         rows = zip(samplers, logits, strict=True)
-        draws = [s.draws.ready(row.ctypes.data) for s, row in rows if s.draws is not None]
+        draws = [s.draws.set_logits(row.ctypes.data) for s, row in rows if s.draws is not None]
         model.drawing.draw(draws, THREADS)
     return time.perf_counter() - began

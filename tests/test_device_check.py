@@ -10,7 +10,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from benchmarks import cuda
-from puna.engine.building import Host, chosen, folder
+from puna.engine.building import Host, choose_build, folder
 
 
 def test_the_check_of_a_device_measures_all_that_it_says():
@@ -36,7 +36,7 @@ def test_a_toolkit_from_packages_is_one_that_libllama_is_compiled_with(tmp_path:
     root = cuda.arranged(cuda.arranged(tmp_path))
     assert [(root / "lib64" / f"lib{name}.so").read_text() for name in cuda.LIBRARIES] == [*cuda.LIBRARIES]
     hosts = [Host(cuda.environment(root, card, {"PATH": os.defpath}), tmp_path) for card in ("90", "120")]
-    builds = [chosen(host) for host in hosts]
+    builds = [choose_build(host) for host in hosts]
     assert {build.backend for build in builds} == {"cuda"}
     assert len({folder(build, "1.0", host) for build, host in zip(builds, hosts, strict=True)}) == 2
 

@@ -48,12 +48,12 @@ class Answering:
     def _report(
         self, sequence: Sequence, token: int, logits: NDArray[np.float32], text: str, *, ends: bool
     ) -> None:
-        wanted = sequence.job.logprobs
-        if wanted is not None and (not ends or sequence.job.echo):
-            spelled = logprobs.report(logits, token, wanted, self._model.spell)
-            self._emit(AnswerText(sequence.request, text, sequence.newly_reported(), (spelled,)))
+        most = sequence.job.logprobs
+        if most is not None and (not ends or sequence.job.echo):
+            logprob = logprobs.report(logits, token, most, self._model.spell)
+            self._emit(AnswerText(sequence.request, text, sequence.count_new_tokens(), (logprob,)))
         elif text:
-            self._emit(AnswerText(sequence.request, text, sequence.newly_reported()))
+            self._emit(AnswerText(sequence.request, text, sequence.count_new_tokens()))
 
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
         """The grammar has stopped: the answer is complete, or the matcher failed."""

@@ -32,7 +32,7 @@ class Batch:
         return sum(share.rows for share in self.shares)
 
     @property
-    def drafted(self) -> bool:
+    def has_drafts(self) -> bool:
         return any(share.draft for share in self.shares)
 
     def __str__(self) -> str:

@@ -34,7 +34,7 @@ def surplus(length: int, job: Job, *, num_ctx: int, has_bos: bool) -> TokenRange
     return keep, length - (room - keep)
 
 
-def worth_reading(text: str, job: Job, *, num_ctx: int) -> str:
+def cut_middle(text: str, job: Job, *, num_ctx: int) -> str:
     """`text` without the middle that `surplus` would cut out anyway, to save seconds of tokenizing.
 
     Raises PromptTooLong when the job forbids cutting.
@@ -55,13 +55,13 @@ def older_half(length: int, job: Job, *, num_ctx: int, has_bos: bool) -> TokenRa
 
 def kept_tokens(job: Job, num_ctx: int, *, has_bos: bool) -> int:
     """How many leading tokens are never dropped; a negative num_keep keeps all that fits."""
-    wanted = job.options.num_keep
-    if wanted < 0:
+    num_keep = job.options.num_keep
+    if num_keep < 0:
         return num_ctx - 2
-    return max(0, min(wanted + has_bos, num_ctx - 2))
+    return max(0, min(num_keep + has_bos, num_ctx - 2))
 
 
-def reportable(prompts: int) -> int:
+def max_reported(prompts: int) -> int:
     """How many tokens of each of `prompts` prompts a step may report.
 
     Their logits are each as long as the vocabulary: those of a tile take up to 40 MB.
@@ -74,12 +74,12 @@ def share(remaining: list[int], budget: int) -> list[int]:
 
     Longer prompts get what a short one leaves, so that a short prompt never waits for a long one.
     """
-    given = [0] * len(remaining)
+    sizes = [0] * len(remaining)
     order = sorted(range(len(remaining)), key=remaining.__getitem__)
     for place, index in enumerate(order):
-        given[index] = min(remaining[index], budget // (len(order) - place))
-        budget -= given[index]
-    return given
+        sizes[index] = min(remaining[index], budget // (len(order) - place))
+        budget -= sizes[index]
+    return sizes
 
 
 class PrefillChunk:

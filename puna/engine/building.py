@@ -37,14 +37,14 @@ class Host:
 
     def program(self, name: str, *places: str) -> Path | None:
         """The path of a program, on the PATH or in one of `places`."""
-        found = shutil.which(name, path=self.environment.get("PATH", os.defpath))
-        candidates = [Path(found)] if found else [self.root / place / name for place in places]
+        on_path = shutil.which(name, path=self.environment.get("PATH", os.defpath))
+        candidates = [Path(on_path)] if on_path else [self.root / place / name for place in places]
         return next((path for path in candidates if path.exists()), None)
 
     def cards(self) -> set[str]:
         """The vendors of the GPUs on the bus."""
-        found = self.root.glob("sys/class/drm/card*/device/vendor")
-        return {path.read_text().strip() for path in found}
+        files = self.root.glob("sys/class/drm/card*/device/vendor")
+        return {path.read_text().strip() for path in files}
 
     def prefixes(self) -> Iterator[Path]:
         """Folders where headers and CMake's packages may be."""
@@ -90,13 +90,13 @@ def _no_sycl(host: Host) -> str:
 def _no_vulkan(host: Host) -> str:
     if not host.program("glslc", *(str(prefix / "bin") for prefix in host.prefixes())):
         return "glslc (Debian: apt install glslc)"
-    headers = [found for prefix in host.prefixes() if (found := _headers(prefix))]
+    headers = [numbers for prefix in host.prefixes() if (numbers := _headers(prefix))]
     if not headers or max(headers) < _VULKAN:
         has = f", here are {'.'.join(map(str, max(headers)))}" if headers else ""
         return f"Vulkan headers from 1.3.272 on (Debian 13: apt install libvulkan-dev{has})"
     config = "share/cmake/SPIRV-Headers/SPIRV-HeadersConfig.cmake"
-    there = any((prefix / config).exists() for prefix in host.prefixes())
-    return "" if there else "SPIRV-Headers (Debian: apt install spirv-headers)"
+    complete = any((prefix / config).exists() for prefix in host.prefixes())
+    return "" if complete else "SPIRV-Headers (Debian: apt install spirv-headers)"
 
 
 def _headers(prefix: Path) -> tuple[int, int, int] | None:
@@ -147,7 +147,7 @@ class Impossible(Exception):
     """The requested backend cannot be compiled here."""
 
 
-def chosen(host: Host) -> Build:
+def choose_build(host: Host) -> Build:
     """What to compile libllama for. Raises Impossible if PUNA_BACKEND requests what cannot be compiled."""
     wanted = host.environment.get("PUNA_BACKEND", "").strip().lower()
     if wanted == "cpu":
@@ -199,43 +199,43 @@ def _toolkit(build: Build, host: Host) -> str:
 def wheel(build: Build, version: str, host: Host) -> Path:
     """The wheel of a GPU build, compiled unless it is there. Raises CalledProcessError."""
     target = folder(build, version, host)
-    if found := next(target.glob("*.whl"), None):
-        print(f"It was compiled before: {found}", flush=True)
-        return found
+    if compiled := next(target.glob("*.whl"), None):
+        print(f"It was compiled before: {compiled}", flush=True)
+        return compiled
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as new:
         arguments = f"{build.option} {host.environment.get('CMAKE_ARGS', '')}".strip()
-        wanted = f"{PACKAGE}=={version}"
-        command = ["wheel", "--no-deps", "--no-cache-dir", "--no-binary", PACKAGE, "-w", new, wanted]
+        requirement = f"{PACKAGE}=={version}"
+        command = ["wheel", "--no-deps", "--no-cache-dir", "--no-binary", PACKAGE, "-w", new, requirement]
         _pip(command, {**host.environment, "CMAKE_ARGS": arguments})
-        made = next(Path(new).glob("*.whl"))
+        compiled = next(Path(new).glob("*.whl"))
         target.mkdir(exist_ok=True)
-        return made.replace(target / made.name)
+        return compiled.replace(target / compiled.name)
 
 
-def installed() -> set[str]:
+def installed_backends() -> set[str]:
     """The backends of the libllama that is installed; "cpu" is among them. Empty if none is."""
     try:
         files = metadata.files(PACKAGE) or []
     except metadata.PackageNotFoundError:
         return set()
     names = (re.match(r"(?:lib)?ggml-(\w+)\.(?:so|dylib|dll)\b", file.name) for file in files)
-    return {found[1] for found in names if found} - {"base"}
+    return {match[1] for match in names if match} - {"base"}
 
 
 def version() -> str:
     """The version of libllama's package that Puna wants."""
     project = Path(__file__).resolve().parents[2] / "pyproject.toml"
-    wanted = project.read_text() if project.exists() else "\n".join(metadata.requires("puna") or [])
-    found = re.search(rf"{PACKAGE}==([\w.]+)", wanted)
-    assert found is not None
-    return found[1]
+    text = project.read_text() if project.exists() else "\n".join(metadata.requires("puna") or [])
+    match = re.search(rf"{PACKAGE}==([\w.]+)", text)
+    assert match is not None
+    return match[1]
 
 
 def install(build: Build, version: str, host: Host) -> None:
     """Install that build unless it is installed. Raises CalledProcessError, Impossible."""
     gpu = {one.name for one in BACKENDS}
-    have = installed()
+    have = installed_backends()
     if have and have & gpu == {build.backend} & gpu:
         return
     if build.backend == "cpu":
@@ -243,8 +243,10 @@ def install(build: Build, version: str, host: Host) -> None:
         _pip(["install", *again, f"{PACKAGE}=={version}"], host.environment)
     else:
         _pip(["install", f"{PACKAGE} @ {wheel(build, version, host).as_uri()}"], host.environment)
-    if {build.backend} & gpu != installed() & gpu:
-        raise Impossible(f"what was installed is for {' '.join(sorted(installed()))}, not {build.backend}")
+    if {build.backend} & gpu != installed_backends() & gpu:
+        raise Impossible(
+            f"what was installed is for {' '.join(sorted(installed_backends()))}, not {build.backend}"
+        )
 
 
 def _pip(command: list[str], environment: Mapping[str, str]) -> None:
@@ -256,7 +258,7 @@ def main() -> None:
     """Install the best libllama for this machine; prints the choice, why, and what a better one needs."""
     host = Host()
     try:
-        build = chosen(host)
+        build = choose_build(host)
         print(f"libllama is for {build.backend}: {build.why}.", flush=True)
         for words in build.better:
             print(f"Better would be: {words}.", flush=True)

@@ -31,14 +31,14 @@ def cached_files(folder: Path, pattern: str) -> dict[Path, os.stat_result]:
     return files
 
 
-def allowed(folder: Path, limit: int, taken: int) -> int:
-    """Bytes that files may take, which now take `taken`: `limit`, or less on a full disk. Raises OSError."""
+def size_limit(folder: Path, limit: int, used: int) -> int:
+    """Bytes that files may take, which now take `used`: `limit`, or less on a full disk. Raises OSError."""
     disk = shutil.disk_usage(folder)
-    return min(limit, taken + disk.free - disk.total // _FREE)
+    return min(limit, used + disk.free - disk.total // _FREE)
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """The path of a partial file to write in the block; it becomes `path` if the block succeeds."""
     aside = path.with_suffix(f".{os.getpid()}{_PARTIAL}")
     try:

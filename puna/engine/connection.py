@@ -62,7 +62,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
         self._on_device = False
         self._starved = False
         self._watchdog = Watchdog(
-            patience, busy=lambda: bool(self._answers), ask=lambda: self._send(Ping()), hung=self._hung
+            patience, busy=lambda: bool(self._answers), ping=lambda: self._send(Ping()), on_hang=self._on_hang
         )
 
     # Called by asyncio
@@ -80,7 +80,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
                 return
             events = _decoder.decode(received[HEADER:end])
             del received[:end]
-            self._watchdog.heard()
+            self._watchdog.on_message()
             for event in events:
                 self._dispatch(event)
 
@@ -95,7 +95,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
         self._end(f"the engine {ending}")
         self._exited.set_result(None)
 
-    def _hung(self, seconds: float) -> None:
+    def _on_hang(self, seconds: float) -> None:
         """Fail all requests at once, because killing the process may take a while."""
         self._end(f"the engine hung for {seconds:.0f} s and was ended")
         _log.error("%s (process %d)", self._gone, self.pid)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from puna.engine.building import Host, Impossible, chosen
+from puna.engine.building import Host, Impossible, choose_build
 from puna.engine.one_shot import run_once
 from puna.load import Device, Devices
 from puna.settings import Settings
@@ -38,21 +38,21 @@ async def find_devices() -> Devices:
     """The usable GPUs and their free memory. It never raises: an error becomes the `problem`."""
     compiled = backends()
     if not compiled:
-        return Devices(problem=_unused())
+        return Devices(problem=_cpu_only_problem())
     try:
-        found = msgspec.json.decode(await run_once(_MODULE, patience=_PATIENCE), type=list[Device])
+        devices = msgspec.json.decode(await run_once(_MODULE, patience=_PATIENCE), type=list[Device])
     except (OSError, asyncio.TimeoutError, msgspec.DecodeError) as error:
         problem = f"the GPU driver cannot be asked for its devices: {str(error) or 'it does not answer'}"
         return Devices(backends=compiled, problem=problem)
-    if not found:
+    if not devices:
         return Devices(backends=compiled, problem=f"the driver for {' and '.join(compiled)} shows no device")
-    return admit(found, Settings.from_environment(), compiled)
+    return admit(devices, Settings.from_environment(), compiled)
 
 
-def _unused() -> str:
+def _cpu_only_problem() -> str:
     """Why a GPU is not used when libllama was compiled for none; "" if there is no GPU."""
     try:
-        build = chosen(Host())
+        build = choose_build(Host())
     except Impossible as error:
         return str(error)
     if build.backend != "cpu":
@@ -60,11 +60,11 @@ def _unused() -> str:
     return f"a GPU is here, but {' and '.join(build.better)}" if build.better else ""
 
 
-def admit(found: list[Device], settings: Settings, compiled: tuple[str, ...] = ()) -> Devices:
+def admit(devices: list[Device], settings: Settings, compiled: tuple[str, ...] = ()) -> Devices:
     """The devices that settings allow. A GPU that two backends list counts once."""
     admitted: list[Device] = []
     problems: list[str] = []
-    for device in found:
+    for device in devices:
         if problem := _objection(device, settings):
             problems.append(f"{device.name} ({device.description}) is not used: {problem}")
         elif not (device.id and device.id in {other.id for other in admitted}):

@@ -50,7 +50,7 @@ class Drafting:
             first += share.rows
         self._proposer.follow(parts)
 
-    def ended(self, sequence: Sequence) -> None:
+    def remember(self, sequence: Sequence) -> None:
         """Remember a finished answer, because later ones may repeat it."""
         if sequence.answered:
             self._shared_texts.add(sequence.job.owner, sequence.history[-sequence.answered :])
@@ -84,7 +84,7 @@ class Drafting:
 
     def _drafts(self, decoding: list[Sequence], most: int, rows: int, tokens: float) -> list[_Draft]:
         """A draft for each answer: from texts, its grammar or the proposer."""
-        drafts = [sequence.draft(most, self._shared_texts.by(sequence.job.owner)) for sequence in decoding]
+        drafts = [sequence.draft(most, self._shared_texts.of(sequence.job.owner)) for sequence in decoding]
         proposer = self._proposer
         if proposer is None or not decoding:
             return drafts
@@ -122,9 +122,9 @@ class Drafting:
         room = sequence.room(min(most, drafter.most))
         length = partial(best_length, costs=self._costs, rows=rows, tokens=tokens)
         rate = partial(throughput, costs=self._costs, rows=rows, tokens=tokens)
-        expected = drafter.confidence.expected(room)
-        size = length(expected, each=each)
+        acceptance = drafter.confidence.acceptance(room)
+        size = length(acceptance, each=each)
         if not size:
             return drafter.confidence.sample(length([1.0] * room, each=each))
         free = probabilities[: length(probabilities)]
-        return size if rate(expected[:size], each=each) > rate(free) else 0
+        return size if rate(acceptance[:size], each=each) > rate(free) else 0

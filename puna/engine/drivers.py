@@ -17,9 +17,9 @@ _FILES = {
 
 def drivers(root: Path = Path("/")) -> list[str]:
     """Each driver with its version: "NVIDIA 580.95.05". Unreadable versions are omitted."""
-    found = ((name, _version(root / file)) for name, files in _FILES.items() for file in files)
+    pairs = ((name, _version(root / file)) for name, files in _FILES.items() for file in files)
     versions: dict[str, str] = {}
-    for name, version in found:
+    for name, version in pairs:
         if version:
             versions.setdefault(name, version)
     return [f"{name} {version}" for name, version in versions.items()]
@@ -31,5 +31,5 @@ def _version(file: Path) -> str:
         text = file.read_text(errors="replace")
     except OSError:
         return ""
-    found = _VERSION.search(text)
-    return found[0] if found else ""
+    match = _VERSION.search(text)
+    return match[0] if match else ""

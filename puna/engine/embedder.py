@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from puna.engine.budget import TOO_LONG
 from puna.engine.libllama import Context, LlamaModel
-from puna.engine.messages import Event, Vectors, failed
+from puna.engine.messages import Event, Vectors, failure
 from puna.engine.pairs import pairs
 from puna.errors import NotNumbers, PromptTooLong, PunaError
 from puna.types import Texts
@@ -127,7 +127,7 @@ class Embedder:
     def _fail(self, request: EmbedJob, error: PunaError) -> None:
         request.failed = True
         self.cancel(request.request)
-        self._emit(failed(request.request, error))
+        self._emit(failure(request.request, error))
 
     def _pack(self) -> tuple[list[tuple[EmbedJob, int]], int]:
         packed: list[tuple[EmbedJob, int]] = []

@@ -62,11 +62,11 @@ class Grammars:
         self._vocabulary = vocabulary
         self._tokenizer: LLTokenizer | None = None
         self._control: dict[str, int] = {}
-        self._compiled = lru_cache(maxsize=_CACHE_SIZE)(self._compile)
+        self._cached_compile = lru_cache(maxsize=_CACHE_SIZE)(self._compile)
 
     def matcher(self, grammar: Grammar) -> Matcher:
         """A new matcher. Raises BadRequest with what the grammar does not support."""
-        compiled = self._compiled(grammar)
+        compiled = self._cached_compile(grammar)
         return Matcher(compiled.deep_copy(), self._vocabulary.n_vocab, _field(grammar))
 
     def _compile(self, grammar: Grammar) -> LLMatcher:
@@ -82,17 +82,17 @@ class Grammars:
             compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0, limits=limits)
             if not compiled.is_error():
                 return compiled
-            relaxed = _relaxed(compiled.get_error(), source, grammar)
+            relaxed = _relax(compiled.get_error(), source, grammar)
             if relaxed is None:
-                raise _explained(compiled.get_error(), source, grammar)
+                raise _compile_error(compiled.get_error(), source, grammar)
             source = relaxed
 
     def _read_vocabulary(self) -> LLTokenizer:
         from llguidance import LLTokenizer, TokenizerWrapper
 
-        spelled = _Spelled(self._vocabulary)
-        self._control = spelled.control
-        self._tokenizer = LLTokenizer(TokenizerWrapper(spelled), eos_token=spelled.ends)
+        vocabulary = _TokenizerVocabulary(self._vocabulary)
+        self._control = vocabulary.control
+        self._tokenizer = LLTokenizer(TokenizerWrapper(vocabulary), eos_token=vocabulary.ends)
         return self._tokenizer
 
     def _definitions(self, grammar: Grammar) -> Iterator[str]:
@@ -102,22 +102,22 @@ class Grammars:
         # Otherwise forced text would pass in one tokenisation only, which is not always the model's.
         yield '%llguidance {"no_forcing": true}'
         yield "TEXT: /(?s:.*)/"
-        yield f"text: {_passing(others)} TEXT"
-        yield f"anything: {_passing(_ranges(control.values()))} TEXT"
+        yield f"text: {_interspersed(others)} TEXT"
+        yield f"anything: {_interspersed(_ranges(control.values()))} TEXT"
         terminals = set(map(str.lower, _TERMINAL.findall(grammar.source)))
-        wanted = {(int(number), terminal) for number, terminal in _UNTIL_RULE.findall(grammar.source)}
+        until_rules = {(int(number), terminal) for number, terminal in _UNTIL_RULE.findall(grammar.source)}
         for number, marker in enumerate(grammar.markers):
-            written = _literal(marker)
+            literal = _literal(marker)
             special = f" | <[{control[marker]}]>" if marker in control else ""
-            yield f"marker_{number}: {written}{special}"
+            yield f"marker_{number}: {literal}{special}"
             rest = _ranges(token for text, token in control.items() if text != marker)
             spelled = f"spelled_{number}"
-            yield f"{spelled}[lazy]: TEXT {written}"
+            yield f"{spelled}[lazy]: TEXT {literal}"
             ending = f"({spelled}{special.replace('| ', '| TEXT ')})"
-            yield f"until_{number}: {_passing(others)} {ending}"
-            yield f"through_{number}: {_passing(rest)} {ending}"
-            for terminal in sorted(one for at, one in wanted if at == number and one in terminals):
-                yield f"{spelled}_{terminal}[lazy]: {terminal.upper()} {written}"
+            yield f"until_{number}: {_interspersed(others)} {ending}"
+            yield f"through_{number}: {_interspersed(rest)} {ending}"
+            for terminal in sorted(one for at, one in until_rules if at == number and one in terminals):
+                yield f"{spelled}_{terminal}[lazy]: {terminal.upper()} {literal}"
                 special_ending = special.replace("| ", f"| {terminal.upper()} ")
                 yield f"until_{number}_{terminal}: {spelled}_{terminal}{special_ending}"
 
@@ -145,7 +145,7 @@ class Matcher:
     def accept(self, token: int) -> None:
         self._matcher.consume_token(token)
 
-    def forced(self) -> list[int]:
+    def forced_tokens(self) -> list[int]:
         """Tokens of the text that must come next. Other tokens may spell it too."""
         # The second call uses the result of the first.
         return self._matcher.compute_ff_tokens() if self._matcher.compute_ff_bytes() else []
@@ -165,7 +165,7 @@ class Matcher:
         return BadRequest(problem, self._field)
 
 
-class _Spelled:
+class _TokenizerVocabulary:
     """A vocabulary in llguidance's form."""
 
     bos_token_id: int | None = None
@@ -189,7 +189,7 @@ class _Spelled:
         return self._vocabulary.tokenize(plain, add_special=False)
 
 
-def _passing(control: str) -> str:
+def _interspersed(control: str) -> str:
     """Text with any number of these control tokens."""
     return f"(TEXT <[{control}]>)*" if control else ""
 
@@ -213,7 +213,7 @@ def _field(grammar: Grammar) -> str:
     return "schema" if grammar.schema else "tools"
 
 
-def _relaxed(error: str, source: str, grammar: Grammar) -> str | None:
+def _relax(error: str, source: str, grammar: Grammar) -> str | None:
     """The grammar with the unsupported schema relaxed to its type; None if it is not a tool's."""
     location, lines = _LOCATION.match(error), source.split("\n")
     name, json_schema, text = lines[int(location[1]) - 1].partition(": %json ") if location else ("", "", "")
@@ -227,7 +227,7 @@ def _relaxed(error: str, source: str, grammar: Grammar) -> str | None:
     return "\n".join(lines)
 
 
-def _explained(error: str, source: str, grammar: Grammar) -> BadRequest:
+def _compile_error(error: str, source: str, grammar: Grammar) -> BadRequest:
     """The problem, and the field of its schema."""
     field, location = _field(grammar), _LOCATION.match(error)
     if location and not source.split("\n")[int(location[1]) - 1].startswith(f"{grammar.schema}:"):

@@ -83,10 +83,10 @@ class Intake:
 
     def _first_logprob(self, job: Job, token: int) -> TokenLogprob:
         """The report of a prompt's first token. An added BOS token has no bytes."""
-        spelled = self._model.spell(token)
-        text = spelled.decode("utf-8", "replace")
+        piece = self._model.spell(token)
+        text = piece.decode("utf-8", "replace")
         in_prompt = not isinstance(job.prompt, str) or job.prompt.startswith(text)
-        return TokenLogprob(text, 0.0, list(spelled) if in_prompt else [])
+        return TokenLogprob(text, 0.0, list(piece) if in_prompt else [])
 
     def _prompt(self, job: Job, num_ctx: int) -> tuple[list[int], Layout, tuple[Medium, ...]]:
         prompt = job.prompt
@@ -94,7 +94,7 @@ class Intake:
             self._model.check(prompt, "context")
         if not job.media:
             if isinstance(prompt, str):
-                text = budget.worth_reading(prompt, job, num_ctx=num_ctx)
+                text = budget.cut_middle(prompt, job, num_ctx=num_ctx)
                 prompt = self.tokenize(text, add_bos=job.add_bos)
             return prompt, TEXT, ()
         if self._encoder_cache is None:
@@ -105,7 +105,7 @@ class Intake:
             prompt = self._model.detokenize(prompt)
         tokens, layout = self._encoder_cache.tokenize(prompt, media, job.owner)
         if job.add_bos and self._lacks_bos(tokens):
-            tokens, layout = [self._model.bos, *tokens], layout.moved(1)
+            tokens, layout = [self._model.bos, *tokens], layout.offset_by(1)
         return tokens, layout, media
 
     def _lacks_bos(self, tokens: list[int]) -> bool:

@@ -24,7 +24,7 @@ class Bias:
         self._ids = np.fromiter(bias.keys(), np.intp, len(bias))
         self._values = np.fromiter(bias.values(), np.float32, len(bias))
 
-    def added(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def apply(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """A copy of `logits` with the bias."""
         logits = logits.copy()
         logits[self._ids] += self._values

@@ -18,7 +18,7 @@ from puna.engine.batch import Batch, Share
 from puna.engine.drafts import Proposer
 from puna.engine.libllama import POOL_FULL, Context, LlamaModel
 from puna.engine.media import EncoderCache, MediaSpan
-from puna.engine.messages import AnswerText, Event, Finished, failed
+from puna.engine.messages import AnswerText, Event, Finished, failure
 from puna.engine.prefix_cache import PrefixCache
 from puna.engine.prefix_index import Retained
 from puna.engine.scheduler import BatchScheduler
@@ -130,7 +130,7 @@ class BatchLoop:
         """
         started = time.perf_counter_ns()
         status = batch.evaluate(self._context)
-        if status == POOL_FULL and batch.drafted:
+        if status == POOL_FULL and batch.has_drafts:
             batch = self._scheduler.schedule(drafting=False)
             status = batch.evaluate(self._context)
         if status == POOL_FULL:
@@ -260,23 +260,23 @@ class BatchLoop:
     def _finish(self, sequence: Sequence, reason: Ended) -> None:
         rest = sequence.text.finish()
         if rest:
-            self._emit(AnswerText(sequence.request, rest, sequence.newly_reported()))
+            self._emit(AnswerText(sequence.request, rest, sequence.count_new_tokens()))
         self._emit(Finished(sequence.request, sequence.finish(reason)))
         self._retain(sequence)
 
     def _fail(self, sequence: Sequence, error: PunaError) -> None:
-        self._emit(failed(sequence.request, error))
+        self._emit(failure(sequence.request, error))
         self._cache.discard(sequence)
-        self._ended(sequence)
+        self._end(sequence)
 
     def _retain(self, sequence: Sequence) -> None:
         """End a running request, and retain what it has evaluated."""
         self._cache.retain(sequence)
-        self._ended(sequence)
+        self._end(sequence)
 
-    def _ended(self, sequence: Sequence) -> None:
+    def _end(self, sequence: Sequence) -> None:
         sequence.sampler.close()
-        self._scheduler.ended(sequence)
+        self._scheduler.on_end(sequence)
 
     def _make_room(self) -> None:
         alone = self._scheduler.make_room()

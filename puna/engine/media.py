@@ -84,9 +84,9 @@ class Layout:
     def without(self, first: int, last: int) -> Layout:
         """The layout after a range that cuts no picture is removed."""
         before = tuple(s for s in self.spans if s.end <= first)
-        return Layout(before + Layout(s for s in self.spans if s.start >= last).moved(first - last).spans)
+        return Layout(before + Layout(s for s in self.spans if s.start >= last).offset_by(first - last).spans)
 
-    def moved(self, by: int) -> Layout:
+    def offset_by(self, by: int) -> Layout:
         return Layout(replace(s, start=s.start + by) for s in self.spans) if self.spans else self
 
     def text_tokens(self, tokens: Sequence[int]) -> list[int]:
@@ -161,10 +161,10 @@ class EncoderCache:
         failure = self._failures.pop(span.key[0], None)
         if failure is not None:
             raise PunaError(failure)
-        found = self._vectors.get(span.key)
-        if found is not None:
+        vectors = self._vectors.get(span.key)
+        if vectors is not None:
             self._vectors.move_to_end(span.key)
-        return found
+        return vectors
 
     def encode(self, medium: Medium, span: MediaSpan) -> bool:
         """Start encoding `medium`, to which `span` belongs; False if the encoder is busy."""

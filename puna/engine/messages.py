@@ -146,7 +146,7 @@ class Failed(_OfRequest):
     """As in BadRequest."""
 
 
-def failed(request: int, error: Exception) -> Failed:
+def failure(request: int, error: Exception) -> Failed:
     """The event for a `request` that ended in `error`."""
     if isinstance(error, BadRequest):
         fault: Fault = "length" if isinstance(error, PromptTooLong) else "request"

@@ -180,7 +180,7 @@ class Offload:
         if not (self._writable(memory) and memory.on_host):
             return False
         assert self._disk is not None
-        parent, replaces = None, self._unused(memory.replaces)
+        parent, replaces = None, self._unused_files(memory.replaces)
         for segment in memory.segments:
             if segment.file is None:
                 last = segment is memory.segments[-1]
@@ -207,7 +207,7 @@ class Offload:
         """Whether a sequence of `size` bytes can be written to its file at once."""
         return self._disk is not None and self._writable(memory) and self._disk.writer.accepts(size)
 
-    def _unused(self, files: list[File]) -> list[File]:
+    def _unused_files(self, files: list[File]) -> list[File]:
         """The files that are no part of a known sequence."""
         segments = [segment for memory in self._index.memories for segment in memory.segments]
         used = {id(file) for segment in segments if segment.file for file in segment.file.chain}

@@ -16,7 +16,7 @@ import psutil
 from puna.engine import budget, memory
 from puna.engine.drafts import has_head, open_head
 from puna.engine.libllama import Context, LlamaModel, max_sequences
-from puna.engine.libllama.kernels import covered
+from puna.engine.libllama.kernels import computed_all
 from puna.errors import PunaError
 from puna.load import DryRun, LoadSpec
 
@@ -90,7 +90,7 @@ def warm_up(model: LlamaModel, context: Context) -> tuple[float, bool]:
 
     Returns the seconds that another token takes, and whether our kernels computed all of the CPU's part.
     """
-    covered()  # It reports on evaluations since the last call: begin with this model's.
+    computed_all()  # It reports on evaluations since the last call: begin with this model's.
     context.tokens[0] = max(model.bos, 0)
     context.positions[0] = context.sequences[0] = 0
     context.wants_output[0] = 1
@@ -101,7 +101,7 @@ def warm_up(model: LlamaModel, context: Context) -> tuple[float, bool]:
     context.synchronize()
     took = time.perf_counter() - began
     context.clear()
-    return took, covered()
+    return took, computed_all()
 
 
 def needs(spec: LoadSpec) -> DryRun:
@@ -122,10 +122,10 @@ def main() -> None:
     os.dup2(2, 1)  # drivers print what they like
     spec = msgspec.json.decode(sys.stdin.buffer.read(), type=LoadSpec)
     try:
-        found = needs(spec)
+        dry_run = needs(spec)
     except PunaError as error:
         sys.exit(str(error))
-    answer.write(msgspec.json.encode(found))
+    answer.write(msgspec.json.encode(dry_run))
     answer.close()
     os._exit(0)  # nothing to clean up
 

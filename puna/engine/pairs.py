@@ -24,7 +24,7 @@ def pairs(
     Raises PromptTooLong when truncation is not allowed, BadRequest when the query leaves no room.
     """
     template = model.metadata(_TEMPLATE)
-    made = []
+    inputs = []
     for document in documents:
         words = model.tokenize(document, add_special=False, parse_special=False)
         tokens = _pair(model, template, query, words, document)
@@ -37,8 +37,8 @@ def pairs(
             tokens = _pair(model, template, query, words, model.detokenize(words))
             if len(tokens) > limit:
                 raise BadRequest("the query leaves no room for a document in the context", "query")
-        made.append(tokens)
-    return made
+        inputs.append(tokens)
+    return inputs
 
 
 def _pair(model: LlamaModel, template: str, query: str, words: list[int], document: str) -> list[int]:

@@ -111,7 +111,7 @@ class PrefixIndex:
                 other = self.running.get(key) or self.retained[key]
                 usable = self._usable(other, matched)
                 saved = usable if other.memory.resident else usable - other.memory.length // _READ_SPEEDUP
-                if saved > most_saved or (saved == most_saved and usable and _cheaper(other, source)):
+                if saved > most_saved or (saved == most_saved and usable and _is_cheaper(other, source)):
                     source, length, most_saved = other, usable, saved
                 if (
                     isinstance(other, Sequence)
@@ -151,7 +151,7 @@ def _logits_in_unread_file(memory: SequenceMemory) -> bool:
     return file is not None and file.logits
 
 
-def _cheaper(source: Sequence | Retained, other: Sequence | Retained | None) -> bool:
+def _is_cheaper(source: Sequence | Retained, other: Sequence | Retained | None) -> bool:
     """Whether the same prefix costs less from `source`.
 
     It is free from a running sequence. The pool, host memory and files follow.

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from puna import __version__
-from puna.engine.cache_folder import allowed, cached_files, written_whole
+from puna.engine.cache_folder import atomic_write, cached_files, size_limit
 from puna.engine.libllama import build
 from puna.engine.libllama.packed_weights import PackedWeights, RepackFile
 from puna.engine.model_disk import file_identity
@@ -61,7 +61,7 @@ class RepackCache:
             return
         self.idle.wait()
         if weights.size >= _MIN_SIZE and _make_room(self._folder, weights.size, self._limit):
-            with written_whole(file) as aside:
+            with atomic_write(file) as aside:
                 weights.write(aside)
 
 
@@ -84,16 +84,16 @@ def _make_room(folder: Path, size: int, limit: int) -> bool:
     """Whether `size` more bytes fit, after deleting the least recently used files. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = cached_files(folder, "*")
-    taken = sum(state.st_size for state in files.values())
-    limit = allowed(folder, limit, taken)
+    used = sum(state.st_size for state in files.values())
+    limit = size_limit(folder, limit, used)
     if size > limit:
         return False
     whole = (path for path in files if path.suffix == _SUFFIX)
     for path in sorted(whole, key=lambda path: files[path].st_mtime):
-        if taken + size <= limit:
+        if used + size <= limit:
             break
         path.unlink(missing_ok=True)
-        taken -= files[path].st_size
+        used -= files[path].st_size
     return True
 
 

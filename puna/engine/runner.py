@@ -38,7 +38,7 @@ from puna.engine.messages import (
     Ping,
     Pong,
     Starved,
-    failed,
+    failure,
 )
 from puna.engine.model_disk import open_disk
 from puna.engine.output import Output
@@ -227,7 +227,7 @@ class ModelRunner:
         try:
             return self._commands.work(command)
         except Exception as error:
-            self._output.send([failed(command.request, error)])
+            self._output.send([failure(command.request, error)])
         return None
 
 

@@ -126,8 +126,8 @@ class BatchScheduler:
         """Whether the running requests leave too few cells for this one's prompt."""
         running = self._cache.running.values()
         claimed = sum(len(other.tokens) - other.shared for other in running)
-        wanted = len(sequence.tokens) - prefix.length + _ROOM_TO_ANSWER
-        return bool(running) and claimed + wanted > self._context.n_ctx
+        needed = len(sequence.tokens) - prefix.length + _ROOM_TO_ANSWER
+        return bool(running) and claimed + needed > self._context.n_ctx
 
     # A step
 
@@ -145,9 +145,9 @@ class BatchScheduler:
         rows = sum(share.rows for share in answers)
         room = self._context.n_batch - rows
         chunk = min(room, self._chunk.size - rows % budget.TILE) if decoding else room
-        reportable = budget.reportable(sum(s.scoring for s in prefilling))
-        readable = [min(s.ready, reportable) if s.scoring else s.ready for s in prefilling]
-        sizes = turns.shares(readable, [s.job.turn.user for s in prefilling], chunk)
+        max_reported = budget.max_reported(sum(s.scoring for s in prefilling))
+        ready = [min(s.ready, max_reported) if s.scoring else s.ready for s in prefilling]
+        sizes = turns.shares(ready, [s.job.turn.user for s in prefilling], chunk)
         shares = zip(prefilling, sizes, strict=True)
         return Batch(answers + [Share(sequence, size) for sequence, size in shares if size])
 
@@ -156,10 +156,10 @@ class BatchScheduler:
         self._chunk.learn(batch.rows, took)
         self._drafting.learn(batch, took)
 
-    def ended(self, sequence: Sequence) -> None:
+    def on_end(self, sequence: Sequence) -> None:
         """A request has ended: its cells are free, and later answers may repeat its text."""
         self._pool_full = False
-        self._drafting.ended(sequence)
+        self._drafting.remember(sequence)
 
     def make_room(self) -> Sequence | None:
         """Make room in a full pool: evict a retained sequence, or preempt the youngest request.

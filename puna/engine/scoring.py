@@ -29,14 +29,14 @@ class Scoring:
 
     def score(self, sequence: Sequence, first: int, size: int) -> None:
         """Score the tokens after `size` evaluated ones, whose logits are in the rows from `first` on."""
-        wanted, tokens = sequence.job.logprobs or 0, sequence.tokens
+        most, tokens = sequence.job.logprobs or 0, sequence.tokens
         for row, index in enumerate(range(sequence.evaluated + 1, sequence.evaluated + size + 1), first):
             if index == len(tokens):
                 self._report_start(sequence)
             elif index == len(sequence.prompt_logprobs):  # it may have been scored before a preemption
                 logits = self._context.logits(row)
                 sequence.prompt_logprobs.append(
-                    logprobs.report(logits, tokens[index], wanted, self._model.spell)
+                    logprobs.report(logits, tokens[index], most, self._model.spell)
                 )
 
     def _report_start(self, sequence: Sequence) -> None:

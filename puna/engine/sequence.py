@@ -121,10 +121,10 @@ class Sequence:
     @property
     def limit(self) -> int:
         """Most tokens of the answer. An unlimited one ends after ten contexts, for models that never stop."""
-        wanted = self.job.options.num_predict
-        if wanted > 0:
-            return wanted
-        return self.num_ctx - self.prompt_tokens if wanted == -2 else 10 * self.num_ctx
+        num_predict = self.job.options.num_predict
+        if num_predict > 0:
+            return num_predict
+        return self.num_ctx - self.prompt_tokens if num_predict == -2 else 10 * self.num_ctx
 
     @property
     def unbiased(self) -> bool:
@@ -138,7 +138,7 @@ class Sequence:
         than a mask.
         """
         if self.bias is not None:
-            logits = self.bias.added(logits)
+            logits = self.bias.apply(logits)
         token = self.sampler.sample(logits)
         if self.matcher is not None and not self.matcher.allows(token):
             logits = logits.copy()
@@ -168,7 +168,7 @@ class Sequence:
         room = self.room(most)
         if self.drafter is None or not room:
             return [], []
-        forced = self.matcher.forced() if self.matcher is not None else []
+        forced = self.matcher.forced_tokens() if self.matcher is not None else []
         return self.drafter.draft(room, forced=forced, shared=shared)
 
     def room(self, most: int) -> int:
@@ -207,7 +207,7 @@ class Sequence:
         self.repeated = text
         return self.repeats > _MOST_REPEATS
 
-    def newly_reported(self) -> int:
+    def count_new_tokens(self) -> int:
         """How many tokens the answer has more than at the last call."""
         reported, self.reported = self.reported, self.answered
         return self.answered - reported

@@ -24,9 +24,9 @@ class TextStream:
         if self.stopped or not text:
             return ""
         text = self._withheld + text
-        found = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
-        if found:
-            at, self.stopped = min(found)
+        matches = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if matches:
+            at, self.stopped = min(matches)
             self._withheld = ""
             return text[:at]
         end = len(text) - self._possible_stop(text)

@@ -24,14 +24,14 @@ def order(waiting: Sequence[Turn], running: Iterable[Turn]) -> list[int]:
     return sorted(keys, key=keys.__getitem__)
 
 
-def shares(wanted: Sequence[int], users: Sequence[str], tokens: int) -> list[int]:
+def shares(pending: Sequence[int], users: Sequence[str], tokens: int) -> list[int]:
     """Split a step's `tokens` evenly among the users, and each user's part among its sequences."""
     by_user: dict[str, list[int]] = {}
     for at, user in enumerate(users):
         by_user.setdefault(user, []).append(at)
-    given = [0] * len(wanted)
-    sums = [sum(wanted[at] for at in each) for each in by_user.values()]
+    sizes = [0] * len(pending)
+    sums = [sum(pending[at] for at in each) for each in by_user.values()]
     for each, part in zip(by_user.values(), budget.share(sums, tokens), strict=True):
-        for at, size in zip(each, budget.share([wanted[at] for at in each], part), strict=True):
-            given[at] = size
-    return given
+        for at, size in zip(each, budget.share([pending[at] for at in each], part), strict=True):
+            sizes[at] = size
+    return sizes

@@ -24,17 +24,17 @@ class Watchdog:
         self,
         patience: float,
         busy: Callable[[], bool],
-        ask: Callable[[], None],
-        hung: Callable[[float], None],
+        ping: Callable[[], None],
+        on_hang: Callable[[float], None],
     ) -> None:
         """`patience`: fewest seconds of silence that count as a hang; inf turns the watch off.
 
-        `busy`: whether an answer is due. `hung` is called once with the limit in seconds.
+        `busy`: whether an answer is due. `on_hang` is called once with the limit in seconds.
         """
         self.longest = 0.0
         """The engine's longest step so far, in seconds."""
         self._patience = patience
-        self._busy, self._ask, self._hung = busy, ask, hung
+        self._busy, self._ping, self._on_hang = busy, ping, on_hang
         self._silent = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -44,7 +44,7 @@ class Watchdog:
             self._silent = 0
             self._wait()
 
-    def heard(self) -> None:
+    def on_message(self) -> None:
         """The engine sent something."""
         self._silent = 0
 
@@ -58,7 +58,7 @@ class Watchdog:
         self._silent += 1
         limit = max(self._patience, _SLACK * self.longest)
         if self._silent * _TICK > limit:
-            self._hung(limit)
+            self._on_hang(limit)
             return
-        self._ask()
+        self._ping()
         self._wait()

@@ -86,7 +86,7 @@ class WordPiece:
 
 def words(text: str, normalizer: Normalizer) -> list[str]:
     """Words and punctuation marks, normalized."""
-    text = "".join(_cleaned(character) for character in text) if normalizer.clean_text else text
+    text = "".join(_clean(character) for character in text) if normalizer.clean_text else text
     if normalizer.handle_chinese_chars:
         text = "".join(f" {character} " if _is_chinese(character) else character for character in text)
     if normalizer.strip_accents:
@@ -94,20 +94,20 @@ def words(text: str, normalizer: Normalizer) -> list[str]:
         text = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
     if normalizer.lowercase:
         text = text.replace("Σ", "σ").lower()  # also at the end of a word, where Python writes another letter
-    found: list[str] = []
+    parts: list[str] = []
     for chunk in text.split():
         word = ""
         for character in chunk:
             if _is_punctuation(character):
-                found += [word, character]
+                parts += [word, character]
                 word = ""
             else:
                 word += character
-        found.append(word)
-    return [word for word in found if word]
+        parts.append(word)
+    return [word for word in parts if word]
 
 
-def _cleaned(character: str) -> str:
+def _clean(character: str) -> str:
     """The character as a blank, as nothing, or as it is."""
     if character in "\t\n\r":
         return " "

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.budget import PrefillChunk, kept_tokens, older_half, share, surplus, worth_reading
+from puna.engine.budget import PrefillChunk, cut_middle, kept_tokens, older_half, share, surplus
 from puna.errors import BadRequest
 from puna.options import Options
 from puna.types import Job
@@ -99,7 +99,7 @@ def test_what_is_not_read_would_have_been_cut_out(num_ctx: int, num_keep: int, m
     given = job(num_keep=num_keep)
     # A token for every character, each another.
     text = "".join(chr(0x4E00 + at) for at in range(100 * num_ctx + more))
-    read = worth_reading(text, given, num_ctx=num_ctx)
+    read = cut_middle(text, given, num_ctx=num_ctx)
 
     def cut(whole: str) -> str:
         first, last = surplus(len(whole), given, num_ctx=num_ctx, has_bos=False)
@@ -110,6 +110,6 @@ def test_what_is_not_read_would_have_been_cut_out(num_ctx: int, num_keep: int, m
 
 
 def test_a_short_text_is_read_whole_and_a_hopeless_one_refused() -> None:
-    assert worth_reading("x" * 400, job(), num_ctx=10) == "x" * 400
+    assert cut_middle("x" * 400, job(), num_ctx=10) == "x" * 400
     with pytest.raises(BadRequest, match="exceeds the context length"):
-        worth_reading("x" * 1000, job(truncate=False), num_ctx=10)
+        cut_middle("x" * 1000, job(truncate=False), num_ctx=10)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from puna.engine import building
-from puna.engine.building import Build, Host, Impossible, chosen, folder, wheel
+from puna.engine.building import Build, Host, Impossible, choose_build, folder, wheel
 from tests.gpu.software import UNAVAILABLE
 
 NVIDIA, AMD, INTEL, VIRTUAL = "0x10de", "0x1002", "0x8086", "0x1af4"
@@ -58,7 +58,7 @@ def test_without_a_gpu_it_is_the_cpu(host: Host):
     card(host, VIRTUAL)
     vulkan(host, 300)
     tool(host, "nvcc")
-    assert (chosen(host).backend, chosen(host).better) == ("cpu", ())
+    assert (choose_build(host).backend, choose_build(host).better) == ("cpu", ())
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_card_is_compiled_for_with_what_is_there(host: Host, vendor: str, tool
     vulkan(host, 272)
     for name in tools:
         tool(host, name)
-    build = chosen(host)
+    build = choose_build(host)
     assert build.backend == backend
     assert bool(build.better) == (backend == "vulkan")  # for each of these there is something better
 
@@ -87,16 +87,16 @@ def test_a_driver_alone_shows_a_card(host: Host):
     driver.parent.mkdir(parents=True)
     driver.touch()
     tool(host, "nvcc", "usr/local/cuda/bin")
-    assert chosen(host).backend == "cuda"
+    assert choose_build(host).backend == "cuda"
 
 
 def test_metal_is_for_macs(host: Host):
-    assert chosen(replace(host, system="darwin")).backend == "metal"
+    assert choose_build(replace(host, system="darwin")).backend == "metal"
 
 
 def test_what_is_missing_is_named(host: Host):
     card(host, NVIDIA)
-    build = chosen(host)
+    build = choose_build(host)
     assert build.backend == "cpu"
     assert [words.partition(" needs ")[0] for words in build.better] == ["cuda", "vulkan"]
     assert "nvcc" in build.better[0]
@@ -105,7 +105,7 @@ def test_what_is_missing_is_named(host: Host):
 def test_old_headers_are_not_compiled_with(host: Host):
     card(host, AMD)
     vulkan(host, 271)
-    build = chosen(host)
+    build = choose_build(host)
     assert build.backend == "cpu"
     assert "here are 1.3.271" in build.better[-1]
 
@@ -113,18 +113,18 @@ def test_old_headers_are_not_compiled_with(host: Host):
 @pytest.mark.parametrize("backend", ["cuda", "hip", "sycl", "vulkan", "metal"])
 def test_what_is_asked_for_and_cannot_be_is_refused(host: Host, backend: str):
     with pytest.raises(Impossible, match=f"PUNA_BACKEND is {backend}, which needs "):
-        chosen(asking(host, PUNA_BACKEND=backend))
+        choose_build(asking(host, PUNA_BACKEND=backend))
 
 
 def test_what_is_asked_for_comes_first(host: Host):
     card(host, NVIDIA)
     tool(host, "nvcc")
     vulkan(host, 300)
-    assert chosen(host).backend == "cuda"
-    assert chosen(asking(host, PUNA_BACKEND="Vulkan")).backend == "vulkan"
-    assert chosen(asking(host, PUNA_BACKEND="cpu")).backend == "cpu"
+    assert choose_build(host).backend == "cuda"
+    assert choose_build(asking(host, PUNA_BACKEND="Vulkan")).backend == "vulkan"
+    assert choose_build(asking(host, PUNA_BACKEND="cpu")).backend == "cpu"
     with pytest.raises(Impossible, match="none of metal, cuda"):
-        chosen(asking(host, PUNA_BACKEND="gpu"))
+        choose_build(asking(host, PUNA_BACKEND="gpu"))
 
 
 def test_every_build_has_a_folder_of_its_own(host: Host):
@@ -193,14 +193,14 @@ def test_what_is_installed_is_left_if_it_is_the_right_one(
 ):
     done: list[list[str]] = []
     found = [have, {"cpu"} if wanted == "cpu" else have]
-    monkeypatch.setattr(building, "installed", lambda: found[min(len(done), 1)])
+    monkeypatch.setattr(building, "installed_backends", lambda: found[min(len(done), 1)])
     monkeypatch.setattr(building, "_pip", lambda command, environment: done.append(command))
     building.install(Build(wanted, "", ""), "1", host)
     assert done == calls
 
 
 def test_a_build_that_is_for_something_else_is_found_out(host: Host, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(building, "installed", lambda: {"cpu"})
+    monkeypatch.setattr(building, "installed_backends", lambda: {"cpu"})
     monkeypatch.setattr(building, "_pip", lambda command, environment: None)
     monkeypatch.setattr(building, "wheel", lambda build, version, host: Path("/a.whl"))
     with pytest.raises(Impossible, match="is for cpu, not cuda"):
@@ -208,8 +208,8 @@ def test_a_build_that_is_for_something_else_is_found_out(host: Host, monkeypatch
 
 
 def test_what_is_installed_here_is_known():
-    assert "cpu" in building.installed()
-    assert "base" not in building.installed()
+    assert "cpu" in building.installed_backends()
+    assert "base" not in building.installed_backends()
 
 
 @pytest.mark.parametrize("broken", [True, False])

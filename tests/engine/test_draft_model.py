@@ -132,7 +132,7 @@ def test_who_is_never_right_is_seldom_asked_until_that_changes() -> None:
         count = 0
         for _ in range(tokens):
             most = 7
-            size = best_length(confidence.expected(most), costs, rows=1, tokens=1, each=150)
+            size = best_length(confidence.acceptance(most), costs, rows=1, tokens=1, each=150)
             size = size or confidence.sample(most)
             if size:
                 count += 1

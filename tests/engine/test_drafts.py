@@ -293,22 +293,22 @@ def test_a_text_that_is_another_is_not_followed() -> None:
 
 def test_what_follows_goes_round_in_a_loop_but_never_into_another_answer() -> None:
     text = TokenText([5, 1, 2, 3, 1, 2, 3])
-    assert text.following(4, 7) == [1, 2, 3, 1, 2, 3, 1]
+    assert text.continuation(4, 7) == [1, 2, 3, 1, 2, 3, 1]
     shared = SharedTexts()
     shared.add("me", [1, 2, 3])
     shared.add("me", [4, 5])
-    assert shared.by("me").following(1, 9) == [2, 3]
-    assert len(shared.by("you")) == 0
+    assert shared.of("me").continuation(1, 9) == [2, 3]
+    assert len(shared.of("you")) == 0
 
 
 def test_what_is_remembered_is_bounded() -> None:
     shared = SharedTexts()
     for number in range(200):
         shared.add("me", [number] * 1000)
-    assert len(shared.by("me")) < 60_000
+    assert len(shared.of("me")) < 60_000
     for number in range(100):
         shared.add(str(number), [1, 2, 3])
-    assert len(shared.by("me")) == 0
+    assert len(shared.of("me")) == 0
 
 
 def test_a_draft_is_as_long_as_pays() -> None:

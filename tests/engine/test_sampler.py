@@ -221,7 +221,9 @@ def test_many_rows_at_once_are_as_each_alone(model: LlamaModel, rows: list[tuple
         logits.append(values)
     for _ in range(3):
         draws = [
-            s.draws.ready(v.ctypes.data) for s, v in zip(together, logits, strict=True) if s.draws is not None
+            s.draws.set_logits(v.ctypes.data)
+            for s, v in zip(together, logits, strict=True)
+            if s.draws is not None
         ]
         model.drawing.draw(draws, 3)
         for draw, one, other, values in zip(draws, together, alone, logits, strict=True):

@@ -23,7 +23,7 @@ class Watched:
     def ask(self) -> None:
         self.asked += 1
         if self.reacts:
-            self.dog.heard()
+            self.dog.on_message()
 
 
 @virtual_time

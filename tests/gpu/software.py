@@ -95,7 +95,7 @@ def environment(usr: Path) -> dict[str, str]:
 def compiled(given: dict[str, str]) -> Path:
     """A folder with the Python package of libllama for Vulkan."""
     host = replace(building.Host(), environment=given)
-    wheel = building.wheel(building.chosen(host), building.version(), host)
+    wheel = building.wheel(building.choose_build(host), building.version(), host)
     site = wheel.parent / "site"
     if not site.exists():
         new = wheel.parent / "site.new"

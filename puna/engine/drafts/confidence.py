@@ -42,7 +42,7 @@ class Confidence:
             else:
                 self._proposed.clear()
 
-    def expected(self, most: int) -> list[float]:
+    def acceptance(self, most: int) -> list[float]:
         """For each of the next `most` tokens, the probability that it and all before it are right."""
         return cumulative([self._overall] * most)
 

@@ -14,7 +14,7 @@ from puna.engine.budget import PrefillChunk, share
 from puna.engine.drafts.costs import Costs
 from puna.engine.drafts.decoding import decode
 from puna.engine.drafts.proposal import EvaluatedRows, Proposal, ProposalRequest
-from puna.engine.drafts.text import alike
+from puna.engine.drafts.text import common_prefix
 from puna.engine.libllama import Context, LlamaModel
 from puna.errors import NotNumbers, PunaError
 
@@ -74,11 +74,11 @@ class DraftModel:
             self._failed = True
         return proposals
 
-    def _turns(self, given: Iterable[tuple[ProposalRequest, Proposal]]) -> list[_Turn]:
+    def _turns(self, pairs: Iterable[tuple[ProposalRequest, Proposal]]) -> list[_Turn]:
         """Those whose texts fit in the context together, each with its slot."""
         self._round += 1
         room, turns = self._context.n_ctx, []
-        for request, proposal in given:
+        for request, proposal in pairs:
             length = len(request.tokens) + request.most
             if length > min(room, self._longest) or max(request.tokens) >= self.model.n_vocab:
                 continue
@@ -90,7 +90,7 @@ class DraftModel:
         """The request's slot, with as much of its text as any slot of its owner holds, and nothing else."""
 
         def known_to(slot: _Slot) -> int:
-            return alike(slot.tokens, request.tokens) if slot.owner == request.owner else 0
+            return common_prefix(slot.tokens, request.tokens) if slot.owner == request.owner else 0
 
         slot = next((slot for slot in self._slots if slot.key == request.key), None)
         source = slot or max(self._slots, key=known_to)
@@ -109,8 +109,8 @@ class DraftModel:
 
     def _holds(self, slot: _Slot, length: int) -> bool:
         """Whether the cells that sliding windows need after the first `length` tokens are still there."""
-        seen = int((1 - _MISSING) * self.model.n_swa)
-        return not seen or self._context.first_position(slot.number) <= max(0, length - seen)
+        window = int((1 - _MISSING) * self.model.n_swa)
+        return not window or self._context.first_position(slot.number) <= max(0, length - window)
 
     def _read(self, turns: list[_Turn]) -> list[_Turn]:
         """Evaluate a chunk of the new tokens, and decode one token for each text that is now whole."""

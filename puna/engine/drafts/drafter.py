@@ -51,7 +51,7 @@ class Drafter:
             if not right:
                 self._forced.clear()
         if self._source is not None:
-            right = self._source.following(self._place, 1) == [token]
+            right = self._source.continuation(self._place, 1) == [token]
             self._rate(self._matching).learn(right)
             self._place += 1
             self._matching = self._matching + 1 if right else 0
@@ -68,24 +68,24 @@ class Drafter:
         most = min(most, self.most)
         self._forced = list(forced)
         by_force = cumulative([self._by_force] * min(most, len(forced)))
-        repeated = self._repeated(most, shared)
-        by_matching = cumulative(self._rate(self._matching + ahead) for ahead in range(len(repeated)))
+        continuation = self._prompt_lookup(most, shared)
+        by_matching = cumulative(self._rate(self._matching + ahead) for ahead in range(len(continuation)))
         if sum(by_force) > sum(by_matching):
             return self._forced[:most], by_force
-        return repeated, by_matching
+        return continuation, by_matching
 
-    def _repeated(self, most: int, shared: TokenText) -> list[int]:
-        if self._source is None or self._diverged or not self._source.following(self._place, 1):
+    def _prompt_lookup(self, most: int, shared: TokenText) -> list[int]:
+        if self._source is None or self._diverged or not self._source.continuation(self._place, 1):
             self._find_source(shared)
-        return self._source.following(self._place, most) if self._source is not None else []
+        return self._source.continuation(self._place, most) if self._source is not None else []
 
     def _find_source(self, shared: TokenText) -> None:
-        tail, found = self._own.end(MOST), 0
+        tail, longest = self._own.end(MOST), 0
         for text in (self._own, shared):
-            place, alike = text.find(tail)
-            if alike > found:
-                self._source, self._place, self._matching, found = text, place, alike, alike
-        if found:
+            place, length = text.find(tail)
+            if length > longest:
+                self._source, self._place, self._matching, longest = text, place, length, length
+        if longest:
             self._diverged = 0
         elif self._source is not None and self._diverged:
             self._rejoin(self._source, int(tail[-1]))
@@ -97,7 +97,7 @@ class Drafter:
 
         Until then, each token is assumed to replace one of the source.
         """
-        place = source.after(last, self._place - self._diverged, _REACH)
+        place = source.index_after(last, self._place - self._diverged, _REACH)
         if place:
             self._place, self._matching, self._diverged = place, 1, 0
         elif self._diverged > _PATIENCE:

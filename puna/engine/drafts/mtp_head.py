@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from puna.engine.drafts.costs import Costs
 from puna.engine.drafts.decoding import decode
 from puna.engine.drafts.proposal import EvaluatedRows, Proposal, ProposalRequest
-from puna.engine.drafts.text import alike
+from puna.engine.drafts.text import common_prefix
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.mtp import HeadContext, reveal_states, state
 from puna.errors import NotNumbers, PunaError
@@ -138,7 +138,7 @@ class MtpHead:
 
         def covers(other: _Followed) -> bool:
             before = part.tokens[other.start : part.start]
-            return bool(before) and other.owner == part.owner and alike(other.tokens, before) == len(before)
+            return bool(before) and other.owner == part.owner and other.tokens[: len(before)] == before
 
         source = next((other for other in self._slots if covers(other)), None)
         if source is slot:
@@ -187,7 +187,7 @@ class MtpHead:
     def _is_before(self, slot: _Followed, tokens: list[int]) -> bool:
         """Forget a slot's wrong drafts; whether it then has all of a text but the last token."""
         drafts = tokens[slot.start + slot.sure : -1]
-        self._cut(slot, slot.sure + alike(slot.tokens[slot.sure :], drafts))
+        self._cut(slot, slot.sure + common_prefix(slot.tokens[slot.sure :], drafts))
         slot.sure = len(slot.tokens)
         return slot.end == len(tokens) - 1
 
@@ -211,16 +211,16 @@ class MtpHead:
             rows = self._evaluate(parts, outputs=True)
             for slot in slots:
                 slot.waiting.clear()
-            going: list[_Drafting] = []
-            following: list[_Part] = []
+            continuing: list[_Drafting] = []
+            next_parts: list[_Part] = []
             for turn, part, row in zip(turns, parts, rows, strict=True):
                 request, slot, proposal = turn
                 if proposal.extend(request, self._context.logits(row), self.model):
-                    going.append(turn)
+                    continuing.append(turn)
                     own = self._context.state(row).copy()
                     start = part.start + len(part.tokens)
-                    following.append(_Part(slot, start, proposal.tokens[-1:], [own]))
-            turns, parts = going, following
+                    next_parts.append(_Part(slot, start, proposal.tokens[-1:], [own]))
+            turns, parts = continuing, next_parts
         for slot in slots:
             self._context.cut(slot.number, slot.end)
 

@@ -64,26 +64,26 @@ class TokenText:
             return 0, 0
         places = places[-_MAX_MATCHES:]
         before = places[:, None] - np.arange(len(tail))
-        alike = (text[np.maximum(before, 0)] == tail[::-1]) & (before >= 0)
-        lengths = np.logical_and.accumulate(alike, axis=1).sum(axis=1)
+        matches = (text[np.maximum(before, 0)] == tail[::-1]) & (before >= 0)
+        lengths = np.logical_and.accumulate(matches, axis=1).sum(axis=1)
         best = len(places) - 1 - int(lengths[::-1].argmax())
         return int(places[best]) + 1, int(lengths[best])
 
-    def after(self, token: int, start: int, most: int) -> int:
+    def index_after(self, token: int, start: int, most: int) -> int:
         """The index after the first `token` among the `most` tokens from `start` on.
 
         0 if there is none, or no token follows it.
         """
-        found = np.flatnonzero(self._data[start : min(start + most, self._length - 1)] == token)
-        return start + int(found[0]) + 1 if len(found) else 0
+        places = np.flatnonzero(self._data[start : min(start + most, self._length - 1)] == token)
+        return start + int(places[0]) + 1 if len(places) else 0
 
-    def following(self, place: int, most: int) -> list[int]:
+    def continuation(self, place: int, most: int) -> list[int]:
         """At most `most` tokens from `place` on. At the text's end they repeat from `place`."""
-        found = self._data[place : min(place + most, self._length)]
-        between = np.flatnonzero(found == _SEPARATOR)
-        if len(between) or not len(found):
-            return found[: between[0] if len(between) else 0].tolist()
-        return np.resize(found, most).tolist()
+        tokens = self._data[place : min(place + most, self._length)]
+        separators = np.flatnonzero(tokens == _SEPARATOR)
+        if len(separators) or not len(tokens):
+            return tokens[: separators[0] if len(separators) else 0].tolist()
+        return np.resize(tokens, most).tolist()
 
 
 class SharedTexts:
@@ -102,11 +102,11 @@ class SharedTexts:
         if len(self._texts) > _MAX_OWNERS:
             self._texts.popitem(last=False)
 
-    def by(self, owner: str) -> TokenText:
+    def of(self, owner: str) -> TokenText:
         return self._texts.get(owner) or TokenText()
 
 
-def alike(one: Sequence[int], other: Sequence[int]) -> int:
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     """Length of the common prefix."""
     most = min(len(one), len(other))
     if one[:most] == other[:most]:

@@ -28,12 +28,12 @@ class Buffers:
         """Read a line of libllama's log, if it is about a buffer."""
         if " size = " not in line and "model size:" not in line:
             return  # Nearly all of a load's thousands of lines.
-        if found := _PROJECTOR.search(line):
-            self.projector = _bytes(found[1])
-        elif found := _CACHE.search(line):
-            self.cache += _bytes(found[1])
-        elif found := _BUFFER.search(line):
-            function, memory, kind, size = found.groups()
+        if match := _PROJECTOR.search(line):
+            self.projector = _bytes(match[1])
+        elif match := _CACHE.search(line):
+            self.cache += _bytes(match[1])
+        elif match := _BUFFER.search(line):
+            function, memory, kind, size = match.groups()
             key = (function, memory, kind.strip())
             replaces = kind.strip() in _REALLOCATED
             self._sizes[key] = _bytes(size) + (0 if replaces else self._sizes[key])

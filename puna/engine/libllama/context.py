@@ -140,7 +140,7 @@ class Context:
         """
         self._batch.n_tokens = count
         evaluate = C.llama_encode if self._encode else C.llama_decode
-        return _checked(evaluate(self.handle, self._batch))
+        return _check_status(evaluate(self.handle, self._batch))
 
     def decode_rows(
         self,
@@ -174,7 +174,7 @@ class Context:
             batch.pos = _pointer(part_positions, ctypes.c_int32)
             batch.n_seq_id, batch.seq_id = self._batch.n_seq_id, self._batch.seq_id
             batch.logits = self._batch.logits
-            status = _checked(C.llama_decode(self.handle, batch))
+            status = _check_status(C.llama_decode(self.handle, batch))
             if status:
                 break
         C.llama_set_causal_attn(self.handle, True)
@@ -186,7 +186,7 @@ class Context:
         Nothing is drawn from a row with NaN logits.
         """
         draws = [
-            sampler.draws.ready(self._address(row)) for sampler, row in rows if sampler.draws is not None
+            sampler.draws.set_logits(self._address(row)) for sampler, row in rows if sampler.draws is not None
         ]
         if self._drawing is None or not draws:
             return
@@ -286,7 +286,7 @@ def max_sequences() -> int:
     return C.llama_max_parallel_sequences()
 
 
-def _checked(status: int) -> int:
+def _check_status(status: int) -> int:
     if status == _NO_MEMORY:
         raise MemoryError
     return status

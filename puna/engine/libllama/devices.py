@@ -50,7 +50,7 @@ _declare("ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
 
 def list_devices() -> list[Device]:
     """All GPUs, in ggml's order. It starts their drivers: this process then has a context on each."""
-    found = []
+    devices = []
     for index in range(libggml.ggml_backend_dev_count()):
         handle = libggml.ggml_backend_dev_get(index)
         properties = _Properties()
@@ -58,7 +58,7 @@ def list_devices() -> list[Device]:
         if properties.type not in (_GPU, _INTEGRATED):
             continue
         backend = libggml.ggml_backend_reg_name(libggml.ggml_backend_dev_backend_reg(handle))
-        found.append(
+        devices.append(
             Device(
                 name=_text(properties.name),
                 description=_text(properties.description),
@@ -69,7 +69,7 @@ def list_devices() -> list[Device]:
                 free=properties.memory_free,
             )
         )
-    return found
+    return devices
 
 
 def handle_of(name: str) -> int | None:

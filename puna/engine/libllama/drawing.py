@@ -59,7 +59,7 @@ class Drawing:
         self.library.puna_drawing_free(self._handle)
 
 
-def drawing(n_vocab: int) -> Drawing | None:
+def open_drawing(n_vocab: int) -> Drawing | None:
     """None where there is no native code, or none for this processor."""
     library = native()
     if library is None:
@@ -75,7 +75,7 @@ class Draws:
     def __init__(self, drawing: Drawing, options: Options, penalties: Penalties) -> None:
         seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else secrets.randbits(32)
         o = options
-        given = _Options(
+        native_options = _Options(
             _method(o),
             max(0, min(o.top_k, 1 << 30)),
             o.typical_p if 0 < o.typical_p < 1 else 1,
@@ -85,12 +85,12 @@ class Draws:
         )
         self._drawing = drawing
         self._penalties = penalties
-        self._sampler = ctypes.c_void_p(drawing.library.puna_sampler_new(ctypes.byref(given)))
+        self._sampler = ctypes.c_void_p(drawing.library.puna_sampler_new(ctypes.byref(native_options)))
         ids, counts = penalties.arrays
         self._row = _Row(self._sampler, None, ids.ctypes.data, counts.ctypes.data, 0, 0)
         self.address = ctypes.addressof(self._row)
 
-    def ready(self, logits: int) -> Draws:
+    def set_logits(self, logits: int) -> Draws:
         """Let the next token be drawn from the row of logits at this address."""
         self._row.logits, self._row.distinct = logits, self._penalties.distinct
         return self
@@ -100,9 +100,9 @@ class Draws:
         """The drawn token; -1 if a logit was not a number, or none was finite."""
         return self._row.token
 
-    def one(self, logits: int) -> int:
+    def draw_one(self, logits: int) -> int:
         """Draw alone."""
-        self._drawing.draw((self.ready(logits),), 1)
+        self._drawing.draw((self.set_logits(logits),), 1)
         return self.token
 
     def close(self) -> None:

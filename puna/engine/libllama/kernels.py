@@ -22,7 +22,7 @@ _PARTS = ("weights", "attention")
 def native() -> ctypes.CDLL | None:
     """The native code; None if it is not compiled or switched off."""
     path = library()
-    if path is None or "0" in _wanted():
+    if path is None or "0" in _setting():
         return None
     try:
         loaded = ctypes.CDLL(str(path))
@@ -39,7 +39,7 @@ def native() -> ctypes.CDLL | None:
     return loaded
 
 
-def _wanted() -> list[str]:
+def _setting() -> list[str]:
     return Settings.from_environment().kernels.lower().replace(",", " ").split()
 
 
@@ -49,19 +49,19 @@ def start_kernels() -> str:
 
     Returns those in use ("avx2: q4_0 q8_0"), or "off" and why.
     """
-    wanted = _wanted()
+    setting = _setting()
     path = library()
-    if "0" in wanted:
+    if "0" in setting:
         words = "off: PUNA_KERNELS is 0"
     elif path is None:
         words = "off: not compiled (`python -m puna.kernels` says why)"
     else:
-        words = _start(str(path), wanted)
+        words = _start(str(path), setting)
     logger.info("kernels: %s", words)
     return words
 
 
-def covered() -> bool:
+def computed_all() -> bool:
     """Whether the kernels computed all products and attention on the CPU since the last call.
 
     Then a row's bits do not depend on the other rows of its batch.
@@ -91,7 +91,7 @@ def tie_embeddings(tied: bool) -> None:
         loaded.puna_kernels_tie(tied)
 
 
-def _start(path: str, wanted: list[str]) -> str:
+def _start(path: str, setting: list[str]) -> str:
     try:
         use = ctypes.CDLL(path).puna_kernels_use
     except OSError as error:
@@ -100,8 +100,8 @@ def _start(path: str, wanted: list[str]) -> str:
         return "off: compiled from older sources (`python -m puna.kernels` compiles them again)"
     message = ctypes.create_string_buffer(_ROOM)
     libllama = ctypes.c_void_p(C._lib._handle)
-    parts = [part for part in _PARTS if part in wanted] or _PARTS
-    variant = " ".join(word for word in wanted if word not in (*_PARTS, "1")).encode()
+    parts = [part for part in _PARTS if part in setting] or _PARTS
+    variant = " ".join(word for word in setting if word not in (*_PARTS, "1")).encode()
     which = ["weights" in parts, "attention" in parts]
     runs = use(libllama, variant, *which, message, ctypes.c_size_t(_ROOM))
     words = message.value.decode()

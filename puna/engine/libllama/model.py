@@ -13,7 +13,7 @@ import llama_cpp as C
 
 from puna.engine.libllama.buffers import Buffers
 from puna.engine.libllama.devices import buffer_type, handle_of
-from puna.engine.libllama.drawing import drawing
+from puna.engine.libllama.drawing import open_drawing
 from puna.engine.libllama.kernels import start_kernels, tie_embeddings
 from puna.engine.libllama.log import NO_REASON, Log
 from puna.engine.libllama.packed_weights import packing
@@ -101,7 +101,7 @@ class LlamaModel:
         self.recurrent = self.hybrid or bool(C.llama_model_is_recurrent(handle))
         self._pieces: dict[int, bytes] = {}
         self._wordpiece = self._read_wordpiece() if C.llama_vocab_type(vocab) == _WORDPIECE else None
-        self.drawing = drawing(self.n_vocab)
+        self.drawing = open_drawing(self.n_vocab)
         """Draws tokens in native code; None without it."""
 
     def _load_adapter(self, path: str) -> Any:

@@ -50,8 +50,8 @@ def obstacle(metadata: Metadata) -> str | None:
     layers = metadata.arch("nextn_predict_layers")
     if not isinstance(layers, int) or layers < 1:
         return None
-    wanted = _GRAPHS.get(metadata.architecture)
-    if wanted is None:
+    graph = _GRAPHS.get(metadata.architecture)
+    if graph is None:
         return f"{metadata.architecture} is not an architecture whose MTP layer is used"
     if layers > 1:
         return f"it has {layers} of them, and {metadata.architecture} is used with one"
@@ -66,8 +66,8 @@ def obstacle(metadata: Metadata) -> str | None:
     block = f"blk.{metadata.arch('block_count', 0) - 1}"
     present = {tensor.name for tensor in metadata.tensors}
     # With nextn.eh_proj present, libllama checks the other tensors itself.
-    needed = (f"{block}.{part}.weight" for part in ("nextn.eh_proj", *wanted))
-    missing = next((name for name in needed if name not in present), "")
+    names = (f"{block}.{part}.weight" for part in ("nextn.eh_proj", *graph))
+    missing = next((name for name in names if name not in present), "")
     return f"{missing} is missing" if missing else ""
 
 

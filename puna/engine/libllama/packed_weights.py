@@ -46,14 +46,14 @@ class PackedWeights:
 @contextmanager
 def packing(file: Path | None) -> Iterator[list[PackedWeights]]:
     """A load in the block may map this file. After it, the list has the packed weights, if there are any."""
-    found: list[PackedWeights] = []
+    packed: list[PackedWeights] = []
     library = native()
     if library is None:
-        yield found
+        yield packed
         return
     library.puna_repack_begin(os.fsencode(file or ""))
-    yield found
+    yield packed
     library.puna_repack_end.restype = ctypes.c_void_p
     state, size = ctypes.c_int(), ctypes.c_size_t()
     if handle := library.puna_repack_end(ctypes.byref(state), ctypes.byref(size)):
-        found.append(PackedWeights(library, handle, size.value, RepackFile(state.value)))
+        packed.append(PackedWeights(library, handle, size.value, RepackFile(state.value)))

@@ -35,7 +35,7 @@ class Sampler:
             token, self.drawn = self.drawn, None
             return token
         if self.draws is not None:
-            token = self.draws.one(logits.ctypes.data)
+            token = self.draws.draw_one(logits.ctypes.data)
             return token if token >= 0 else int(logits.argmax())
         with self._penalties.over(logits):
             return self._chain.draw(logits) if self._chain else int(logits.argmax())

@@ -128,12 +128,12 @@ class Projector:
         """Check a picture, or decode a sound. Raises BadRequest."""
         if isinstance(medium, Sound):
             if not self.has_audio:
-                raise _wrong(f"{MISSING} audio input")
+                raise _bad_media(f"{MISSING} audio input")
             return self._decode_sound(medium.file)
         if not self.has_vision:
-            raise _wrong(f"{MISSING} image input")
+            raise _bad_media(f"{MISSING} image input")
         if len(medium.rgb) != medium.width * medium.height * 3:
-            raise _wrong(f"an image of {medium.width} x {medium.height} has {len(medium.rgb)} bytes")
+            raise _bad_media(f"an image of {medium.width} x {medium.height} has {len(medium.rgb)} bytes")
         return medium
 
     def _decode_sound(self, file: bytes) -> NDArray[np.float32]:
@@ -143,7 +143,7 @@ class Projector:
         count = M.mtmd_bitmap_get_nx(bitmap) if bitmap else 0
         if bitmap is None or count < _MIN_SAMPLES:
             M.mtmd_bitmap_free(cast(Any, bitmap))
-            raise _wrong("the sound is damaged or empty")
+            raise _bad_media("the sound is damaged or empty")
         pointer: Any = M.mtmd_bitmap_get_data(bitmap)
         samples = np.frombuffer(ctypes.string_at(pointer, count * 4), np.float32)
         M.mtmd_bitmap_free(bitmap)
@@ -161,7 +161,7 @@ class Projector:
             if isinstance(part, MediaChunk) and not part.causal and part.rows > self.noncausal_rows:
                 image = media[part.medium]
                 assert isinstance(image, Image), "every family's sounds are causal"
-                raise _wrong(f"an image of {image.width} x {image.height} is too narrow for this model")
+                raise _bad_media(f"an image of {image.width} x {image.height} is too narrow for this model")
         return parts
 
     def encode(self, medium: Medium) -> list[NDArray[np.float32]]:
@@ -208,15 +208,15 @@ class Projector:
             return np.arange(start, start + rows, dtype=np.int32)[None]
         if _is_sound(chunk):
             return np.tile(np.arange(start, start + rows, dtype=np.int32), (_SECTIONS, 1))
-        found = (M.mtmd_decoder_pos * rows)()
+        positions = (M.mtmd_decoder_pos * rows)()
         image: Any = M.mtmd_input_chunk_get_tokens_image(chunk)
-        M.mtmd_helper_image_get_decoder_pos(image, cast(Any, start), cast(Any, found))
+        M.mtmd_helper_image_get_decoder_pos(image, cast(Any, start), cast(Any, positions))
         # libllama expects time, row, column; the struct has the column before the row (mtmd-helper-common.h).
-        txyz = np.frombuffer(cast(Any, found), np.int32).reshape(rows, _SECTIONS)
+        txyz = np.frombuffer(cast(Any, positions), np.int32).reshape(rows, _SECTIONS)
         return np.ascontiguousarray(txyz[:, [0, 2, 1, 3]].T)
 
 
-def _wrong(problem: str) -> BadRequest:
+def _bad_media(problem: str) -> BadRequest:
     return BadRequest(problem, "images")
 
 
@@ -229,15 +229,15 @@ class _Chunks:
         self._handle: Any = M.mtmd_input_chunks_init()
         try:
             if markers != len(bitmaps):
-                raise _wrong(f"the prompt has {markers} places for {len(bitmaps)} images or sounds")
+                raise _bad_media(f"the prompt has {markers} places for {len(bitmaps)} images or sounds")
             for number, bitmap in enumerate(bitmaps):
                 M.mtmd_bitmap_set_id(bitmap, b"%d" % number)
             data = text.encode("utf-8", "surrogatepass")
-            given = M.mtmd_input_text(data, len(data), False, True)
+            text_input = M.mtmd_input_text(data, len(data), False, True)
             handles = (M.mtmd_bitmap_p_ctypes * len(bitmaps))(*bitmaps)
-            pointer: Any = ctypes.byref(given)
+            pointer: Any = ctypes.byref(text_input)
             if M.mtmd_tokenize(projector.handle, self._handle, pointer, handles, len(bitmaps)):
-                raise _wrong(f"the images or sounds cannot be read: {_reason(projector.last_error)}")
+                raise _bad_media(f"the images or sounds cannot be read: {_reason(projector.last_error)}")
         except BaseException:
             self.__exit__()
             raise

@@ -77,7 +77,7 @@ class Disk:
         for _, path in sorted(paths)[-_MOST_FILES:]:
             try:
                 with open(path, "rb") as opened:
-                    headers[path.stem] = self._checked(path, prefix_file.read_header(opened))
+                    headers[path.stem] = self._check(path, prefix_file.read_header(opened))
             except (OSError, Unusable) as error:
                 _discard(path, error)
         segments: dict[str, Segment] = {}
@@ -114,19 +114,19 @@ class Disk:
     def _read(self) -> None:
         while True:
             request = self._reads.get()
-            found: dict[File, Contents] = {}
+            by_file: dict[File, Contents] = {}
             for file in request.files:
                 contents = self._contents(file)
                 if contents is None:
                     break
-                found[file] = contents
-            complete = len(found) == len(request.files)
+                by_file[file] = contents
+            complete = len(by_file) == len(request.files)
             for file in request.files[-1].chain if complete and request.files else ():
                 file.count_use()
-            for file in request.files[len(found) :]:
+            for file in request.files[len(by_file) :]:
                 file.gone = True
                 unlink(file.path)
-            self._post(partial(request.on_read, found if complete else None))
+            self._post(partial(request.on_read, by_file if complete else None))
 
     def _contents(self, file: File) -> Contents | None:
         contents = file.contents
@@ -135,13 +135,13 @@ class Disk:
         try:
             with open(file.path, "rb") as opened:
                 header, contents = prefix_file.read(opened)
-            self._checked(file.path, header)
+            self._check(file.path, header)
         except (OSError, Unusable, MemoryError) as error:
             _discard(file.path, error)
             return None
         return contents
 
-    def _checked(self, path: Path, header: Header) -> Header:
+    def _check(self, path: Path, header: Header) -> Header:
         if header.model != self._model or path.stem != header.name:
             raise Unusable("it is another's")
         return header

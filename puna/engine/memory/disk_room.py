@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from puna.engine.cache_folder import allowed, cached_files
+from puna.engine.cache_folder import cached_files, size_limit
 from puna.engine.memory import prefix_file
 
 SUFFIX = ".kv"
@@ -30,18 +30,18 @@ def make_room(folder: Path, size: int, limit: int, *, spare: Path | None = None)
     A file is deleted after its children. Raises OSError.
     """
     files = cached_files(folder, f"{_FOLDERS}/*")
-    taken = sum(state.st_size for state in files.values())
-    limit = allowed(folder, limit, taken)
+    used = sum(state.st_size for state in files.values())
+    limit = size_limit(folder, limit, used)
     if size > limit:
         return False
-    if taken + size > limit:
+    if used + size > limit:
         for path in _least_worth_first({path: state for path, state in files.items() if path != spare}):
-            if taken + size <= limit:
+            if used + size <= limit:
                 break
             with suppress(OSError):
                 path.unlink()
-            taken -= files[path].st_size
-    return taken + size <= limit
+            used -= files[path].st_size
+    return used + size <= limit
 
 
 def _least_worth_first(files: dict[Path, os.stat_result]) -> Iterator[Path]:

@@ -33,9 +33,9 @@ class FullAttention:
         """Most tokens that `roll_back` can drop from a sequence after a step of so many sequences."""
         return self._context.n_ctx
 
-    def usable(self, memory: SequenceMemory, wanted: int) -> int:
-        """The longest prefix, at most `wanted` tokens, that another sequence can begin with; 0 if none."""
-        return min(wanted, memory.length)
+    def usable(self, memory: SequenceMemory, max_length: int) -> int:
+        """The longest prefix, at most `max_length` tokens, that another sequence can begin with, or 0."""
+        return min(max_length, memory.length)
 
     def branch(self, source: SequenceMemory, slot: int, length: int, position_of: PositionOf) -> bool:
         """Make `slot`, which is empty or the source's own, hold the first `length` tokens of `source`.
@@ -73,12 +73,12 @@ class FullAttention:
         """Cut a slot that `source` filled to `length`; False if the pool has no room."""
         return self._context.cut(slot, position_of(length))
 
-    def cut(self, memory: SequenceMemory, wanted: int, position_of: PositionOf) -> None:
-        """Cut a sequence in the pool to `wanted` tokens, or to the longest shorter length that is possible.
+    def cut(self, memory: SequenceMemory, max_length: int, position_of: PositionOf) -> None:
+        """Cut a sequence in the pool to `max_length` tokens, or to the longest possible length below.
 
         Its slot may hold tokens beyond `memory.length`, evaluated since.
         """
-        length = self._cut_length(memory, wanted)
+        length = self._cut_length(memory, max_length)
         if not (length and self._trim(memory, memory.slot, length, position_of)):
             self.clear(memory.slot)
             length = 0
@@ -92,9 +92,9 @@ class FullAttention:
         if excess:
             self.cut(memory, memory.length, position_of)
 
-    def _cut_length(self, memory: SequenceMemory, wanted: int) -> int:
+    def _cut_length(self, memory: SequenceMemory, max_length: int) -> int:
         """`usable`, for a sequence whose slot may hold tokens beyond its length."""
-        return self.usable(memory, wanted)
+        return self.usable(memory, max_length)
 
     def snapshot_lengths(self, stops: Collection[int], before: int, after: int) -> list[int]:
         """Lengths at which to take a snapshot when a sequence grows from `before` to `after` tokens."""

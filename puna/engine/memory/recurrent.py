@@ -44,11 +44,11 @@ class Recurrent(FullAttention):
         else:
             super().roll_back(memory, excess, position_of)
 
-    def usable(self, memory: SequenceMemory, wanted: int) -> int:
-        return memory.length if memory.length <= wanted else self._cut_length(memory, wanted)
+    def usable(self, memory: SequenceMemory, max_length: int) -> int:
+        return memory.length if memory.length <= max_length else self._cut_length(memory, max_length)
 
-    def _cut_length(self, memory: SequenceMemory, wanted: int) -> int:
-        return max((s.length for s in memory.snapshots_to(wanted)), default=0)
+    def _cut_length(self, memory: SequenceMemory, max_length: int) -> int:
+        return max((s.length for s in memory.snapshots_to(max_length)), default=0)
 
     def _fill(self, source: SequenceMemory, slot: int, length: int, position_of: PositionOf) -> bool:
         shareable = source.slot in (NO_SLOT, slot) or self._settle_state(source.slot)

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
-from puna.engine.cache_folder import written_whole
+from puna.engine.cache_folder import atomic_write
 from puna.engine.memory import prefix_file
 from puna.engine.memory.disk_room import make_room
 from puna.engine.memory.prefix_file import Contents, Header
@@ -100,7 +100,7 @@ class SegmentWriter:
             return False
         uses = max((prefix_file.worth(older.path).uses for older in request.replaces), default=0)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with written_whole(path) as aside, open(os.open(aside, flags, 0o600), "wb") as file:
+        with atomic_write(path) as aside, open(os.open(aside, flags, 0o600), "wb") as file:
             prefix_file.write(file, request.header, contents, uses=uses + 1)
         for ancestor in parent.chain if parent else ():
             ancestor.count_use()

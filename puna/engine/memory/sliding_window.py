@@ -26,7 +26,7 @@ class SlidingWindow(FullAttention):
         super().__init__(context)
         self._window = window
 
-    def usable(self, memory: SequenceMemory, wanted: int) -> int:
+    def usable(self, memory: SequenceMemory, max_length: int) -> int:
         spans = [(max(0, s.length - self._window), s.length) for s in memory.snapshots]
         in_pool = memory.slot != NO_SLOT
         last = self._context.first_position(memory.slot) if in_pool else memory.length - self._window
@@ -36,7 +36,7 @@ class SlidingWindow(FullAttention):
             if first > end:
                 begin = first
             end = max(end, after)
-            length = min(end, wanted)
+            length = min(end, max_length)
             if begin == 0 or length - begin >= self._window - 1:
                 best = max(best, length)
         return best
