@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,9 +96,19 @@ async def test_a_driver_that_fails_is_a_problem_and_no_error(
     monkeypatch.setattr(devices, "backends", lambda: ("cuda",))
     monkeypatch.setattr(devices, "_PATIENCE", 1.0)
     monkeypatch.setattr(sys, "executable", str(driver))
+    started: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def record(*command: Any, **options: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*command, **options))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", record)
     found = await find_devices()
     assert found.devices == ()
     assert said in found.problem
+    # A killed driver is not waited for: close its pipes while the loop still runs.
+    await started[0].communicate()
 
 
 @pytest.mark.parametrize(
