@@ -149,17 +149,17 @@ class Impossible(Exception):
 
 def choose_build(host: Host) -> Build:
     """What to compile libllama for. Raises Impossible if PUNA_BACKEND requests what cannot be compiled."""
-    wanted = host.environment.get("PUNA_BACKEND", "").strip().lower()
-    if wanted == "cpu":
+    requested = host.environment.get("PUNA_BACKEND", "").strip().lower()
+    if requested == "cpu":
         return Build("cpu", "", "PUNA_BACKEND says so")
-    if wanted:
-        backend = next((one for one in BACKENDS if one.name == wanted), None)
+    if requested:
+        backend = next((one for one in BACKENDS if one.name == requested), None)
         if backend is None:
             names = ", ".join(one.name for one in BACKENDS)
-            raise Impossible(f"PUNA_BACKEND is {wanted}, which is none of {names} and cpu")
+            raise Impossible(f"PUNA_BACKEND is {requested}, which is none of {names} and cpu")
         if missing := backend.missing(host):
-            raise Impossible(f"PUNA_BACKEND is {wanted}, which needs {missing}")
-        return Build(wanted, backend.option, "PUNA_BACKEND says so")
+            raise Impossible(f"PUNA_BACKEND is {requested}, which needs {missing}")
+        return Build(requested, backend.option, "PUNA_BACKEND says so")
     better = []
     for backend in BACKENDS:
         if not backend.present(host):

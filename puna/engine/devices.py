@@ -75,10 +75,10 @@ def admit(devices: list[Device], settings: Settings, compiled: tuple[str, ...] =
 def _objection(device: Device, settings: Settings) -> str:
     """Why a device may not be used; "" if it may."""
     library = _LIBRARY_NAMES.get(device.backend.lower(), device.backend.lower())
-    wanted = settings.llm_library.lower().partition("_")[0]
+    requested = settings.llm_library.lower().partition("_")[0]
     if not device.total:
         return "its driver reports no memory"
-    if wanted and _LIBRARY_NAMES.get(wanted, wanted) != library:
+    if requested and _LIBRARY_NAMES.get(requested, requested) != library:
         return f"OLLAMA_LLM_LIBRARY is {settings.llm_library}"
     if library == "vulkan" and not settings.vulkan:
         return "OLLAMA_VULKAN is off"

@@ -20,7 +20,6 @@ from puna.engine.libllama import POOL_FULL, Context, LlamaModel
 from puna.engine.media import EncoderCache, MediaSpan
 from puna.engine.messages import AnswerText, Event, Finished, failure
 from puna.engine.prefix_cache import PrefixCache
-from puna.engine.prefix_index import Retained
 from puna.engine.scheduler import BatchScheduler
 from puna.engine.scoring import Scoring
 from puna.engine.sequence import Sequence
@@ -114,14 +113,11 @@ class BatchLoop:
         for sequence, repeat in self._scheduler.admit():
             self._scoring.begin(sequence)
             if repeat is not None:
-                self._replay(sequence, repeat)
-
-    def _replay(self, sequence: Sequence, repeat: Retained) -> None:
-        """Draw the first token of a repeated prompt from the same logits as before."""
-        self._idle = False
-        sequence.prompt_logits = repeat.prompt_logits
-        assert sequence.prompt_logits is not None
-        self._conclude(sequence, self._answering.emit(sequence, sequence.prompt_logits))
+                # A repeated prompt's first token is drawn from the same logits as before.
+                self._idle = False
+                logits = sequence.prompt_logits = repeat.prompt_logits
+                assert logits is not None
+                self._conclude(sequence, self._answering.emit(sequence, logits))
 
     def _run(self, batch: Batch) -> tuple[Batch, int]:
         """Evaluate a batch. If the pool is full, leave out the drafts, or evaluate nothing and make room.

@@ -33,35 +33,33 @@ class Preparation:
         self._prepare = prepare
         self._deliver = deliver
         self._commands: SimpleQueue[Command] = SimpleQueue()
-        self._wanted: set[int] = set()
+        self._pending: set[int] = set()
         self._lock = Lock()
         start_thread(self._work)
 
     def begin(self, command: Command) -> None:
         with self._lock:
-            self._wanted.add(command.request)
+            self._pending.add(command.request)
         self._commands.put(command)
 
     def cancel(self, request: int) -> bool:
         """Cancel a request; False if it is not in preparation."""
         with self._lock:
-            preparing = request in self._wanted
-            self._wanted.discard(request)
+            preparing = request in self._pending
+            self._pending.discard(request)
             return preparing
 
     def _work(self) -> None:
         while True:
-            self._run(self._commands.get())
-
-    def _run(self, command: Command) -> None:
-        if command.request not in self._wanted:
-            return
-        work = self._prepare(command)
-        with self._lock:
-            wanted = command.request in self._wanted
-            self._wanted.discard(command.request)
-            if work is not None:
-                self._deliver(command.request, work, wanted)
+            command = self._commands.get()
+            if command.request not in self._pending:
+                continue
+            work = self._prepare(command)
+            with self._lock:
+                wanted = command.request in self._pending
+                self._pending.discard(command.request)
+                if work is not None:
+                    self._deliver(command.request, work, wanted)
 
 
 def is_long(command: Command) -> bool:

@@ -19,7 +19,7 @@ class Replicas:
     def __init__(self, fleet: Fleet, loads: Loads) -> None:
         self._fleet = fleet
         self._loads = loads
-        self._wanted: dict[RunnerKey, LeaseRequest] = {}
+        self._requests: dict[RunnerKey, LeaseRequest] = {}
         self._complete: dict[RunnerKey, int] = {}
         """Version of the fleet at which a model had no room for more. Another version allows another try."""
 
@@ -27,13 +27,13 @@ class Replicas:
         """Note how many replicas a request for a loaded model wants."""
         key = request.facts.key
         if request.options.replicas > len(self._fleet.replicas(key)):
-            self._wanted[key] = request
+            self._requests[key] = request
 
     def advance(self) -> None:
         """Start the loads for which there is room."""
-        for key, request in list(self._wanted.items()):
+        for key, request in list(self._requests.items()):
             if not self._load_more(request):
-                del self._wanted[key]
+                del self._requests[key]
 
     def give_up(self, key: RunnerKey, error: LoadFailed) -> None:
         """A further engine could not be loaded. The others go on."""

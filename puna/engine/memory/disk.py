@@ -91,17 +91,14 @@ class Disk:
                 part = headers[each]
                 segment = segments.get(each)
                 if segment is None:
-                    segment = segments[each] = self._segment(each, part, memory.segments)
+                    parent = memory.segments[-1].file if memory.segments else None
+                    file = File(self._own / f"{each}{SUFFIX}", parent, bool(part.logits), _lengths(part))
+                    segment = segments[each] = Segment(part.begin, part.tokens, file=file)
                 memory.segments.append(segment)
                 tokens = tokens[: 4 * part.begin] + part.tokens
             memory.length = memory.copied = len(tokens) // 4
             memory.evict_from_host()
             yield StoredSequence(memory, tokens, header.prompt_tokens, header.owner)
-
-    def _segment(self, name: str, header: Header, before: list[Segment]) -> Segment:
-        parent = before[-1].file if before else None
-        file = File(self._own / f"{name}{SUFFIX}", parent, bool(header.logits), _lengths(header))
-        return Segment(header.begin, header.tokens, file=file)
 
     def read(self, files: Sequence[File], on_read: Callable[[dict[File, Contents] | None], None]) -> None:
         """Read a chain of files, and post their contents; None if one is damaged or missing.
