@@ -50,13 +50,20 @@ template <class I, Type T> struct SliceScales {
     alignas(64) int32_t min[super ? groups / 2 : 1][COLUMNS];
 
     void read(const uint8_t *slice, int blocks) {
-        for (size_t line = 0; line < layout_of(T).slice(blocks); line += 64) prefetch(slice + line + PREFETCH_BYTES);
         for (int v = 0; v < COLUMNS; v += I::lanes) read_scales(slice, blocks, v);
+    }
+
+  protected:
+    // Fetches a block's share of what follows. All of a slice at once would be more requests than a core has in flight.
+    static PUNA_INLINE void prefetch_behind(const uint8_t *planes, int block) {
+        constexpr size_t bytes = layout_of(T).slice(SLICE_BLOCKS) / SLICE_BLOCKS;
+        const uint8_t *from = planes + bytes * static_cast<size_t>(block) + PREFETCH_BYTES;
+        unroll<(bytes + 63) / 64>([&](auto line) __attribute__((always_inline)) { prefetch(from + 64 * line); });
     }
 
   private:
     using Int = typename I::Int;
-    static constexpr int PREFETCH_BYTES = 4096; // ahead of the slice
+    static constexpr size_t PREFETCH_BYTES = 8192; // ahead of a block
 
     PUNA_INLINE void read_scales(const uint8_t *slice, int blocks, int v) {
         if constexpr (super)
@@ -137,6 +144,7 @@ template <class I, Type T> struct DecodedSlice : SliceScales<I, T> {
         constexpr Layout layout = layout_of(T);
         SliceScales<I, T>::read(slice, blocks);
         const uint8_t *planes = slice + layout.header(blocks);
+        for (int b = 0; b < blocks; b++) this->prefetch_behind(planes, b);
         for (int b = 0; b < blocks; b++, planes += layout.quants)
             for (int v = 0; v < 4 * COLUMNS; v += 4 * I::lanes) {
                 uint8_t *at = quants + 64 * Dot::steps * b;
@@ -148,6 +156,7 @@ template <class I, Type T> struct DecodedSlice : SliceScales<I, T> {
                     unroll<Dot::steps>([&](auto i) { I::store(at + 64 * i + v, step<i>(planes + v)); });
             }
     }
+    static void prefetch_next(int) {} // `read` has done it
     // The quants of one step. For MMLA, two steps are interleaved: 8 k of each column.
     template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
         return I::load(quants + 64 * (Dot::steps * block + step) + at);
@@ -165,6 +174,7 @@ template <class I, Type T> struct PackedSlice : SliceScales<I, T> {
         planes = slice + layout_of(T).header(blocks);
         SliceScales<I, T>::read(slice, blocks);
     }
+    PUNA_INLINE void prefetch_next(int block) const { this->prefetch_behind(planes, block); }
     template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
         return Quants<I, T>::template of<step>(planes + layout_of(T).quants * block + at);
     }
