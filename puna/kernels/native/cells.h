@@ -84,7 +84,10 @@ template <class C, Type T> struct CellRows {
         for (int i = 0; i < 16; i++) rows[i] = row(std::min(cell + i, count - 1));
         int32_t most[16];
         if constexpr (T == Type::F16) { // bits of magnitudes order like the magnitudes
-            C::max_magnitudes_f16(rows, size, most);
+            if constexpr (C::f16_transposed > 0)
+                C::max_magnitudes_f16(rows, size, most);
+            else
+                for (int i = 0; i < 16; i++) most[i] = max_magnitude_f16(reinterpret_cast<const uint16_t *>(rows[i]));
             for (int i = 0; i < 16; i++) most[i] = most[i] >> 10 == 31 ? invalid : std::max(most[i] >> 10, 1) - 14;
         } else {
             for (int i = 0; i < 16; i++) most[i] = max_magnitude(rows[i]);
@@ -102,6 +105,11 @@ template <class C, Type T> struct CellRows {
     }
 
   private:
+    uint16_t max_magnitude_f16(const uint16_t *x) const {
+        uint16_t most = 0;
+        for (int i = 0; i < size; i++) most = std::max<uint16_t>(most, x[i] & 0x7fff);
+        return most;
+    }
     // The bits of the largest magnitude, as a 32-bit float.
     int32_t max_magnitude(const uint8_t *row) const {
         if constexpr (T == Type::Q8_0 && C::q8_0_transposed > 0) {

@@ -54,10 +54,10 @@ template <class I, Type T> struct SliceScales {
     }
 
   protected:
-    // Fetches a block's share of what follows. All of a slice at once would be more requests than a core has in flight.
-    static PUNA_INLINE void prefetch_behind(const uint8_t *planes, int block) {
+    // Fetches a block's share of what follows. A whole slice at once would be more requests than a core has in flight.
+    static PUNA_INLINE void prefetch_ahead(const uint8_t *slice, int block) {
         constexpr size_t bytes = layout_of(T).slice(SLICE_BLOCKS) / SLICE_BLOCKS;
-        const uint8_t *from = planes + bytes * static_cast<size_t>(block) + PREFETCH_BYTES;
+        const uint8_t *from = slice + bytes * static_cast<size_t>(block) + PREFETCH_BYTES;
         unroll<(bytes + 63) / 64>([&](auto line) __attribute__((always_inline)) { prefetch(from + 64 * line); });
     }
 
@@ -144,8 +144,8 @@ template <class I, Type T> struct DecodedSlice : SliceScales<I, T> {
         constexpr Layout layout = layout_of(T);
         SliceScales<I, T>::read(slice, blocks);
         const uint8_t *planes = slice + layout.header(blocks);
-        for (int b = 0; b < blocks; b++) this->prefetch_behind(planes, b);
-        for (int b = 0; b < blocks; b++, planes += layout.quants)
+        for (int b = 0; b < blocks; b++, planes += layout.quants) {
+            SliceScales<I, T>::prefetch_ahead(slice, b);
             for (int v = 0; v < 4 * COLUMNS; v += 4 * I::lanes) {
                 uint8_t *at = quants + 64 * Dot::steps * b;
                 if constexpr (I::has_mmla)
@@ -155,8 +155,9 @@ template <class I, Type T> struct DecodedSlice : SliceScales<I, T> {
                 else
                     unroll<Dot::steps>([&](auto i) { I::store(at + 64 * i + v, step<i>(planes + v)); });
             }
+        }
     }
-    static void prefetch_next(int) {} // `read` has done it
+    static void prefetch_ahead(int) {} // `read` has done it
     // The quants of one step. For MMLA, two steps are interleaved: 8 k of each column.
     template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
         return I::load(quants + 64 * (Dot::steps * block + step) + at);
@@ -174,7 +175,7 @@ template <class I, Type T> struct PackedSlice : SliceScales<I, T> {
         planes = slice + layout_of(T).header(blocks);
         SliceScales<I, T>::read(slice, blocks);
     }
-    PUNA_INLINE void prefetch_next(int block) const { this->prefetch_behind(planes, block); }
+    PUNA_INLINE void prefetch_ahead(int block) const { SliceScales<I, T>::prefetch_ahead(planes, block); }
     template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
         return Quants<I, T>::template of<step>(planes + layout_of(T).quants * block + at);
     }

@@ -140,7 +140,7 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
         const TileOperands<I, D, R, P> at{w, rows, b};
-        w->prefetch_next(b);
+        w->prefetch_ahead(b);
         const auto start = [&](int r) __attribute__((always_inline)) {
             return offset ? I::broadcast4(reinterpret_cast<const BlockRow *>(rows[r])->start + b) : I::zero();
         };
@@ -181,7 +181,7 @@ PUNA_INLINE void multiply_superblock(const D *w, const uint8_t *const (&rows)[R]
     for (auto &row : total)
         for (auto &x : row) x = I::zero();
     for (int b = 0; b < SLICE_BLOCKS; b++) {
-        w->prefetch_next(b);
+        w->prefetch_ahead(b);
         unroll<U::steps / steps_per_sum>([&](auto part) __attribute__((always_inline)) {
             const int j = groups * b + steps_per_sum * part / steps;
             const auto take = [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
@@ -221,13 +221,11 @@ template <class I, Type T> class QuantGemm {
     // Few rows are bound by memory, so they read one panel after another, as one stream.
     static void multiply(const Product &p) {
         using Few = std::conditional_t<I::decodes_in_registers, PackedSlice<I, T>, DecodedSlice<I, T>>;
-        p.row_count > FEW ? multiply<DecodedSlice<I, T>, panels, I::tile_panels, I::tile_rows>(p)
-                          : multiply<Few, 1, 1, I::tile_rows * I::tile_panels>(p);
+        p.row_count > MEMORY_BOUND_ROWS ? multiply<DecodedSlice<I, T>, panels, I::tile_panels, I::tile_rows>(p)
+                                         : multiply<Few, 1, 1, I::tile_rows * I::tile_panels>(p);
     }
 
   private:
-    static constexpr int64_t FEW = 8;
-
     // One slice of some panels, and the activations that it is multiplied with.
     template <class D> struct PanelSlice {
         const D *panels;

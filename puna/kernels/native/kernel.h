@@ -16,6 +16,9 @@ struct Row {
     float *target;  // the result for column 0
 };
 
+// Products with up to so many rows are bound by memory.
+constexpr int64_t MEMORY_BOUND_ROWS = 8;
+
 // A thread's piece of a product: some panels times some rows.
 struct Product {
     const uint8_t *panels;

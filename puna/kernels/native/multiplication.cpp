@@ -13,8 +13,7 @@ namespace {
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Packing releases the file's pages after so many bytes of panels. Otherwise the largest tensor would be in memory twice.
 constexpr size_t RELEASE_STEP = 4 << 20;
-// Few rows are bound by memory, so their pieces are large: what is fetched behind a piece's end is for another thread.
-constexpr int64_t FEW_ROWS = 8;
+// Bytes of weights in a memory-bound piece: what is prefetched behind its end belongs to another thread.
 constexpr size_t LARGE_PIECE = 1 << 20;
 
 size_t panel_size(const Tensor &weights) { return layout_of(weights.type).panel(weights.ne[0] / BLOCK); }
@@ -179,7 +178,7 @@ void Multiplication::compute(Team &team, uint8_t *work, const Tensor &op) const 
     // A piece is some columns of one group's matrix. If that gives too few pieces, its rows are divided, too.
     const int64_t columns = plan.weights.ne[1], enough = 4 * team.size;
     int64_t width = kernel_.chunk_columns;
-    if (plan.rows <= FEW_ROWS * *group_count)
+    if (plan.rows <= MEMORY_BOUND_ROWS * *group_count)
         while (panel_size(plan.weights) * static_cast<size_t>(width / COLUMNS) < LARGE_PIECE) width *= 2;
     while (width > COLUMNS && ceiling(columns, width) * *group_count < enough) width /= 2;
     const int64_t across = ceiling(columns, width);

@@ -12,7 +12,7 @@ namespace puna {
 struct Avx2Cells {
     using Vector = __m256;
     static constexpr int lanes = 8;
-    static constexpr int f16_transposed = 0, q8_0_transposed = 0; // neither transpose_f16 nor transpose_q8_0
+    static constexpr int f16_transposed = 0, q8_0_transposed = 0; // no functions for F16 and Q8_0
 
     static Vector zero() { return _mm256_setzero_ps(); }
     static void store(float *p, Vector x) { _mm256_storeu_ps(p, x); }
@@ -35,15 +35,6 @@ struct Avx2Cells {
         return _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(bits)), x);
     }
 
-    // The bits of the largest F16 magnitude of each of 16 cells.
-    static void max_magnitudes_f16(const uint8_t *const *cells, int size, int32_t *most) {
-        for (int cell = 0; cell < 16; cell++) {
-            const auto *x = reinterpret_cast<const uint16_t *>(cells[cell]);
-            uint16_t largest = 0;
-            for (int i = 0; i < size; i++) largest = std::max<uint16_t>(largest, x[i] & 0x7fff);
-            most[cell] = largest;
-        }
-    }
     // Magnitudes are compared as bits, so NaN is the largest.
     static __m256i zero_magnitude() { return _mm256_setzero_si256(); }
     static __m256i max_magnitude(__m256i most, Vector x) {

@@ -10,7 +10,7 @@ namespace puna {
 
 template <int UNITS> struct NeonCells {
     static constexpr int lanes = 8;
-    static constexpr int f16_transposed = 0, q8_0_transposed = 0; // neither transpose_f16 nor transpose_q8_0
+    static constexpr int f16_transposed = 0, q8_0_transposed = 0; // no functions for F16 and Q8_0
     struct Vector {
         float32x4_t low, high;
     };
@@ -42,15 +42,6 @@ template <int UNITS> struct NeonCells {
         return {vmulq_f32(d, x.low), vmulq_f32(d, x.high)};
     }
 
-    // The bits of the largest F16 magnitude of each of 16 cells.
-    static void max_magnitudes_f16(const uint8_t *const *cells, int size, int32_t *most) {
-        for (int cell = 0; cell < 16; cell++) {
-            const auto *x = reinterpret_cast<const uint16_t *>(cells[cell]);
-            uint16_t largest = 0;
-            for (int i = 0; i < size; i++) largest = std::max<uint16_t>(largest, x[i] & 0x7fff);
-            most[cell] = largest;
-        }
-    }
     // Magnitudes are compared as bits, so NaN is the largest.
     static int32x4_t zero_magnitude() { return vdupq_n_s32(0); }
     static int32x4_t max_magnitude(int32x4_t most, Vector x) {
