@@ -22,26 +22,26 @@ from puna.options import IGNORED, parameter
 from puna.types import Message
 
 
-class Written(str):
+class CommandArgument(str):
     """A parsed argument; `line` is the first line of its command."""
 
     __slots__ = ("line",)
 
-    def __new__(cls, text: str, line: int) -> Written:
-        made = super().__new__(cls, text)
-        made.line = line
-        return made
+    def __new__(cls, text: str, line: int) -> CommandArgument:
+        argument = super().__new__(cls, text)
+        argument.line = line
+        return argument
 
 
 class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
     """A Modelfile's commands, each kind in the file's order. An empty text means that there is none."""
 
     sources: tuple[str, ...]
-    """FROM: names of models, paths of GGUF files or of folders; at least one. `Written` if parsed."""
+    """FROM: names of models, paths of GGUF files or of folders; at least one. `CommandArgument` if parsed."""
     adapters: tuple[str, ...] = ()
-    """ADAPTER: paths of GGUF files or of folders. `Written` if parsed."""
+    """ADAPTER: paths of GGUF files or of folders. `CommandArgument` if parsed."""
     draft: str = ""
-    """DRAFT: the name of a model, the path of a GGUF file or of a folder. `Written` if parsed."""
+    """DRAFT: the name of a model, the path of a GGUF file or of a folder. `CommandArgument` if parsed."""
     template: str = ""
     system: str = ""
     renderer: str = ""
@@ -83,7 +83,7 @@ def parse(data: bytes) -> Modelfile:
     """
     fields: dict[str, Any] = {"parameters": {}}
     several: dict[str, list[Any]] = {"from": [], "adapter": [], "license": [], "message": [], "warning": []}
-    for command in _commands(_decoded(data)):
+    for command in _commands(_decode(data)):
         kind, value = command.name, command.value
         if kind == "parameter":
             if command.word in IGNORED:
@@ -92,26 +92,26 @@ def parse(data: bytes) -> Modelfile:
             try:
                 read = parameter(command.word, value)
             except BadRequest as error:
-                raise _wrong(command.line, str(error)) from None
+                raise _error(command.line, str(error)) from None
             if isinstance(read, list):
                 read = [*fields["parameters"].get(command.word, []), *read]
             fields["parameters"][command.word] = read
         elif kind == "message":
             several["message"].append(Message(role=command.word, content=value))
         elif kind in ("from", "adapter", "draft") and not value:
-            named = "adapter" if kind == "adapter" else "model"
-            raise _wrong(command.line, f"{kind.upper()} names no {named}")
+            source = "adapter" if kind == "adapter" else "model"
+            raise _error(command.line, f"{kind.upper()} names no {source}")
         elif kind in ("from", "adapter"):
-            several[kind].append(Written(value, command.line))
+            several[kind].append(CommandArgument(value, command.line))
         elif kind == "license":
             several[kind].append(value)
         elif kind == "draft":
             if kind in fields:
-                raise _wrong(command.line, "DRAFT: a model has one draft model")
-            fields[kind] = Written(value, command.line)
+                raise _error(command.line, "DRAFT: a model has one draft model")
+            fields[kind] = CommandArgument(value, command.line)
         elif kind == "requires":
             if not _VERSION.fullmatch(value):
-                raise _wrong(command.line, "requires must be a valid semver (e.g. 0.14.0)")
+                raise _error(command.line, "requires must be a valid semver (e.g. 0.14.0)")
             fields["requires"] = value.removeprefix("v")
         else:
             fields[kind] = value
@@ -133,21 +133,21 @@ def unparse(modelfile: Modelfile) -> str:
     Modelfiles have no escapes, so they cannot express a text with a line, other than the last, that ends in
     three quotation marks. Raises BadRequest naming the command that cannot be expressed.
     """
-    lines = [f"FROM {_argument('FROM', source, bare=True)}" for source in modelfile.sources]
-    lines += [f"ADAPTER {_argument('ADAPTER', path, bare=True)}" for path in modelfile.adapters]
+    lines = [f"FROM {_quote('FROM', source, bare=True)}" for source in modelfile.sources]
+    lines += [f"ADAPTER {_quote('ADAPTER', path, bare=True)}" for path in modelfile.adapters]
     if modelfile.draft:
-        lines.append(f"DRAFT {_argument('DRAFT', modelfile.draft, bare=True)}")
+        lines.append(f"DRAFT {_quote('DRAFT', modelfile.draft, bare=True)}")
     for command in ("template", "system", "renderer", "parser", "requires"):
         if text := getattr(modelfile, command):
             bare = command not in ("template", "system")
-            lines.append(f"{command.upper()} {_argument(command.upper(), text, bare=bare)}")
-    for name, given in modelfile.parameters.items():
-        for value in given if isinstance(given, list) else [given]:
-            text = _argument("PARAMETER", value) if isinstance(value, str) else json.dumps(value)
+            lines.append(f"{command.upper()} {_quote(command.upper(), text, bare=bare)}")
+    for name, setting in modelfile.parameters.items():
+        for value in setting if isinstance(setting, list) else [setting]:
+            text = _quote("PARAMETER", value) if isinstance(value, str) else json.dumps(value)
             lines.append(f"PARAMETER {name} {text}")
-    lines += [f"LICENSE {_argument('LICENSE', text)}" for text in modelfile.licenses]
+    lines += [f"LICENSE {_quote('LICENSE', text)}" for text in modelfile.licenses]
     lines += [
-        f"MESSAGE {message.role} {_argument('MESSAGE', message.content)}" for message in modelfile.messages
+        f"MESSAGE {message.role} {_quote('MESSAGE', message.content)}" for message in modelfile.messages
     ]
     text = "\n".join(lines) + "\n"
     # Detects inexpressible values, such as a message with a picture or an unknown parameter.
@@ -166,11 +166,11 @@ class _Command(NamedTuple):
     value: str
 
 
-def _wrong(line: int, reason: str) -> BadRequest:
+def _error(line: int, reason: str) -> BadRequest:
     return BadRequest(f"Modelfile:{line}: {reason}")
 
 
-def _decoded(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -183,27 +183,27 @@ def _decoded(data: bytes) -> str:
 
 def _commands(text: str) -> Iterator[_Command]:
     at, line, counted = 0, 1, 0
-    while (at := _skipped(text, at)) < len(text):
+    while (at := _skip(text, at)) < len(text):
         line, counted = line + len(_NEWLINE.findall(text, counted, at)), at
         name, at = _word(text, at)
         name = name.lower()
         if name not in _COMMANDS:
-            raise _wrong(line, _UNKNOWN_COMMAND)
+            raise _error(line, _UNKNOWN_COMMAND)
         word = ""
         if name in ("parameter", "message"):
             word, at = _word(text, at)
             if not word:
-                raise _wrong(line, _UNFINISHED)
+                raise _error(line, _UNFINISHED)
             if name == "message" and word not in _ROLES:
-                raise _wrong(line, _UNKNOWN_ROLE)
+                raise _error(line, _UNKNOWN_ROLE)
         read = _read_argument(text, at)
         if read is None:
-            raise _wrong(line, f"{_UNFINISHED}: a quotation mark is not closed")
+            raise _error(line, f"{_UNFINISHED}: a quotation mark is not closed")
         value, at = read
         yield _Command(line, name, word, value)
 
 
-def _skipped(text: str, at: int) -> int:
+def _skip(text: str, at: int) -> int:
     """The position of the next command, after blanks, comments and unprintable characters."""
     while at < len(text):
         if text[at] == "#":
@@ -218,8 +218,8 @@ def _skipped(text: str, at: int) -> int:
 
 def _word(text: str, at: int) -> tuple[str, int]:
     """The word at `at`, empty unless a blank follows it, and the position of the rest."""
-    found = _WORD.match(text, at)
-    return (found[1], found.end()) if found else ("", at)
+    match = _WORD.match(text, at)
+    return (match[1], match.end()) if match else ("", at)
 
 
 def _read_argument(text: str, start: int) -> tuple[str, int] | None:
@@ -250,11 +250,11 @@ def _line_end(text: str, at: int) -> int:
     return newline.start() if newline else len(text)
 
 
-def _argument(command: str, text: str, *, bare: bool = False) -> str:
+def _quote(command: str, text: str, *, bare: bool = False) -> str:
     """`text` as a command's argument; `bare` without quotation marks where possible."""
     one, three = f'"{text}"', f'"""{text}"""'
     quoted = (three, one) if '"' in text or "\n" in text else (one, three)
-    for spelled in (text, *quoted) if bare else quoted:
-        if _read_argument(spelled + "\n", 0) == (text, len(spelled)):
-            return spelled
+    for candidate in (text, *quoted) if bare else quoted:
+        if _read_argument(candidate + "\n", 0) == (text, len(candidate)):
+            return candidate
     raise BadRequest(f'a Modelfile cannot hold this {command}: a line in it ends in """')

@@ -17,11 +17,11 @@ KVCacheType = Literal["f16", "bf16", "f32", "q8_0", "q4_0"]
 
 def kv_cache_type(text: str) -> KVCacheType:
     """The KV cache type of `text`, case-insensitive. Raises ValueError with the list of types."""
-    known: tuple[KVCacheType, ...] = get_args(KVCacheType)
-    for one in known:
+    types: tuple[KVCacheType, ...] = get_args(KVCacheType)
+    for one in types:
         if one == text.lower():
             return one
-    raise ValueError(f"must be one of {', '.join(known)}")
+    raise ValueError(f"must be one of {', '.join(types)}")
 
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -67,20 +67,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     mirostat_eta: float = 0.1
     stop: tuple[str, ...] = ()
 
-    def merged(self, given: dict[str, Any]) -> tuple[Options, list[str]]:
-        """These options, overridden by `given`, and the unknown names in `given`.
+    def override(self, values: dict[str, Any]) -> tuple[Options, list[str]]:
+        """These options, overridden by `values`, and the unknown names in `values`.
 
         None keeps the default. Raises BadRequest naming an option with a value of the wrong type.
         """
-        known: dict[str, Any] = {}
+        overrides: dict[str, Any] = {}
         unknown: list[str] = []
-        for name, value in given.items():
+        for name, value in values.items():
             kind = _OPTION_KINDS.get(name)
             if kind is None:
                 unknown.append(name)
             elif value is not None:
-                known[name] = _coerce(name, kind, value)
-        return msgspec.structs.replace(self, **known), unknown
+                overrides[name] = _coerce(name, kind, value)
+        return msgspec.structs.replace(self, **overrides), unknown
 
 
 IGNORED = frozenset(
@@ -153,8 +153,8 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
             return kv_cache_type(str(value))
         except ValueError as error:
             raise BadRequest(f'option "{name}" {error}', f"options.{name}") from None
-    wanted = "of type integer, 0 or more" if kind == "count" else f"of type {kind}"
-    raise BadRequest(f'option "{name}" must be {wanted}', f"options.{name}")
+    expected = "of type integer, 0 or more" if kind == "count" else f"of type {kind}"
+    raise BadRequest(f'option "{name}" must be {expected}', f"options.{name}")
 
 
 def _integer(text: str) -> int:
@@ -170,7 +170,7 @@ def _number(text: str) -> float:
     return float(text)
 
 
-def _truth(text: str) -> bool:
+def _boolean(text: str) -> bool:
     if text in ("1", "t", "T", "TRUE", "true", "True"):
         return True
     if text in ("0", "f", "F", "FALSE", "false", "False"):
@@ -182,7 +182,7 @@ _READERS: dict[str, tuple[str, Callable[[str], int | float | bool | list[str] | 
     "integer": ("int", _integer),
     "count": ("int", _integer),
     "float32": ("float", _number),
-    "boolean": ("bool", _truth),
+    "boolean": ("bool", _boolean),
     "array": ("string", lambda text: [text]),
     # llama.cpp's format of --tensor-split: 3,1.
     "numbers": ("float", lambda text: [_number(part) for part in text.split(",")]),

@@ -23,12 +23,12 @@ class AnswerPrinter:
     def __init__(self, *, wrap: bool, hide_thinking: bool = False) -> None:
         self.thinking = ""
         self.text = ""
-        self._hides = hide_thinking
+        self._hide_thinking = hide_thinking
         self._terminal = sys.stdout.isatty()
-        self._able = self._terminal and os.environ.get("TERM") != "dumb"
-        self._wraps = wrap and self._able
-        self._wrapper = Wrapper() if self._wraps else None
-        self._colours = self._able and not os.environ.get("NO_COLOR")
+        self._ansi = self._terminal and os.environ.get("TERM") != "dumb"
+        self._wrap = wrap and self._ansi
+        self._wrapper = Wrapper() if self._wrap else None
+        self._colours = self._ansi and not os.environ.get("NO_COLOR")
         self._in_thoughts = False
 
     def show(
@@ -42,7 +42,7 @@ class AnswerPrinter:
                     thinking, text = parts_of(last)
                     if thinking:
                         self.thinking += thinking
-                        if not self._hides:
+                        if not self._hide_thinking:
                             stop_spinner()
                             self._open_thoughts()
                             self._write(thinking)
@@ -74,7 +74,7 @@ class AnswerPrinter:
             self._put("" if self.thinking.endswith("\n") else "\n")
             ending = "...done thinking.\n\n"
             self._put(f"{_GREY}{_BOLD}{ending}{_DEFAULT}" if self._colours else ending)
-            self._wrapper = Wrapper() if self._wraps else None
+            self._wrapper = Wrapper() if self._wrap else None
 
     def _write(self, text: str) -> None:
         columns = os.get_terminal_size(sys.stdout.fileno()).columns if self._terminal else 0

@@ -46,15 +46,15 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if not wanted:
+def _print_version(flag: bool) -> None:
+    if not flag:
         return
-    found = server_version(Settings.from_environment())
-    if found is None:
+    version = server_version(Settings.from_environment())
+    if version is None:
         print("Warning: could not connect to a running Puna instance")
     print(f"puna version is {__version__} (Ollama API {OLLAMA_LEVEL})")
-    if found is not None and found != OLLAMA_LEVEL:
-        print(f"Warning: server version is {found or 'unknown'}")
+    if version is not None and version != OLLAMA_LEVEL:
+        print(f"Warning: server version is {version or 'unknown'}")
     raise typer.Exit
 
 
@@ -157,7 +157,7 @@ def main() -> None:
     try:
         app(words, prog_name="puna")
     except CommandFailed as error:
-        status = _failed(str(error))
+        status = _print_error(str(error))
     except OSError as error:
         failure = error
     except SystemExit as end:
@@ -166,11 +166,11 @@ def main() -> None:
     failure = flush() or failure
     # A closed pipe (`puna list | head -1`) is no error.
     if failure and not isinstance(failure, BrokenPipeError):
-        _failed((failure.strerror or str(failure)).lower())
+        _print_error((failure.strerror or str(failure)).lower())
     sys.exit(1 if failure else status)
 
 
-def _failed(reason: str) -> int:
+def _print_error(reason: str) -> int:
     with suppress(OSError):
         print(f"Error: {reason}", file=sys.stderr)
     return 1

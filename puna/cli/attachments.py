@@ -34,14 +34,14 @@ class NamedFile:
 
 def find_files(text: str) -> list[NamedFile]:
     """The images and sounds that a text names. A path without a file is plain text."""
-    found: list[NamedFile] = []
+    files: list[NamedFile] = []
     at = 0
     while start := _START.search(text, at):
         file = _file_at(text, at, start.start(), start.end())
         if file:
-            found.append(file)
+            files.append(file)
         at = file.end if file else start.end()
-    return found
+    return files
 
 
 def take_files(text: str) -> tuple[str, list[bytes]]:
@@ -49,13 +49,13 @@ def take_files(text: str) -> tuple[str, list[bytes]]:
 
     Raises CommandFailed for a file that exists but cannot be used.
     """
-    found = find_files(text)
-    contents = [_read(file.path) for file in found]
-    for file in reversed(found):
+    files = find_files(text)
+    contents = [_read(file.path) for file in files]
+    for file in reversed(files):
         text = text[: file.start] + text[file.end :]
-    for file, content in zip(found, contents, strict=True):
+    for file, content in zip(files, contents, strict=True):
         print(f"Added {'image' if kind_of(content, IMAGES) else 'audio'} '{file.path}'", file=sys.stderr)
-    return (text.strip() if found else text), contents
+    return (text.strip() if files else text), contents
 
 
 def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
@@ -66,7 +66,7 @@ def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
     line_end = text.find("\n", after)
     last = min(len(text) if line_end < 0 else line_end, start + _LONGEST)
     for end in islice(_END.finditer(text, after, last), _MOST):
-        path = _existing(text[start : end.end()])
+        path = _find_file(text[start : end.end()])
         if path:
             mark = text[start - 1 : start] if start > free else ""
             quoted = mark in ("'", '"') and text.startswith(mark, end.end())
@@ -74,7 +74,7 @@ def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
     return None
 
 
-def _existing(name: str) -> Path | None:
+def _find_file(name: str) -> Path | None:
     """The file of a name, taken literally or unquoted as in a shell."""
     readings = dict.fromkeys((name, _ESCAPED.sub(r"\1", name)))
     if name.startswith("file://"):

@@ -55,17 +55,17 @@ def _wait(settings: Settings, server: subprocess.Popen[bytes], log: Path, start:
             return
         if ended:
             raise CommandFailed(
-                f"no server answers at {settings.url}, and the one started ended:\n{_end_of(log, start)}"
+                f"no server answers at {settings.url}, and the one started ended:\n{_tail(log, start)}"
             )
         time.sleep(0.05)
     server.terminate()
     raise CommandFailed(
-        f"the server started at {settings.url} did not answer within {PATIENCE:.0f} s:\n{_end_of(log, start)}"
+        f"the server started at {settings.url} did not answer within {PATIENCE:.0f} s:\n{_tail(log, start)}"
     )
 
 
-def _end_of(log: Path, start: int) -> str:
-    with log.open("rb") as written:
-        written.seek(start)
-        lines = written.read().decode(errors="replace").splitlines()
+def _tail(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
     return "\n".join(f"  {line}" for line in lines[-10:]) or f"  (nothing in {log})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from puna.cli.connection import CommandFailed
-from puna.cli.sources import readable
+from puna.cli.sources import read_errors
 
 if TYPE_CHECKING:
     from puna.cli.client import Client
@@ -24,19 +24,19 @@ ReportBytes = Callable[[int], None]
 
 def size_of(path: Path) -> int:
     """In bytes. Raises CommandFailed."""
-    with readable(path):
+    with read_errors(path):
         return path.stat().st_size
 
 
 def digest_of(path: Path, report: ReportBytes) -> str:
     """The file's "sha256:<hex>". Raises CommandFailed when it cannot be read."""
-    hashed, buffer, done = hashlib.sha256(), memoryview(bytearray(PIECE)), 0
-    with readable(path), path.open("rb", buffering=0) as file:
+    hasher, buffer, done = hashlib.sha256(), memoryview(bytearray(PIECE)), 0
+    with read_errors(path), path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
-            hashed.update(buffer[:count])
+            hasher.update(buffer[:count])
             done += count
             report(done)
-    return f"sha256:{hashed.hexdigest()}"
+    return f"sha256:{hasher.hexdigest()}"
 
 
 def send(client: Client, path: Path, digest: str, report: ReportBytes, *, in_place: bool) -> None:
@@ -55,11 +55,11 @@ def send(client: Client, path: Path, digest: str, report: ReportBytes, *, in_pla
 
 def _pieces(path: Path, report: ReportBytes) -> Iterator[bytes]:
     size = left = size_of(path)
-    with readable(path):
+    with read_errors(path):
         file = path.open("rb", buffering=0)
     with file:
         while left:
-            with readable(path):
+            with read_errors(path):
                 piece = file.read(min(PIECE, left))
             if not piece:
                 raise CommandFailed(f"{path}: shrank while it was sent")

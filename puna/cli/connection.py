@@ -63,7 +63,7 @@ def is_local(settings: Settings) -> bool:
 def connect(settings: Settings | None = None) -> Iterator[Client]:
     """A client for the server; its errors become CommandFailed."""
     settings = settings or Settings.from_environment()
-    with plain_failures(settings):
+    with client_errors(settings):
         from httpx import InvalidURL
 
         from puna.cli.client import Client
@@ -72,7 +72,7 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
             # Local addresses bypass the environment's proxies.
             client = Client(host=settings.url, trust_env=not is_local(settings), verify=_trust(settings))
         except (InvalidURL, ValueError):
-            raise _no_address(settings) from None
+            raise _address_error(settings) from None
         with client:
             yield client
 
@@ -92,11 +92,11 @@ def _trust(settings: Settings) -> SSLContext | bool:
     return trust
 
 
-def _no_address(settings: Settings) -> CommandFailed:
+def _address_error(settings: Settings) -> CommandFailed:
     return CommandFailed(f"OLLAMA_HOST names no address that can be reached: {settings.url}")
 
 
-def _official() -> ModuleType:
+def _import_ollama() -> ModuleType:
     """The official client. Importing it parses OLLAMA_HOST, which may fail."""
     import os
 
@@ -110,11 +110,11 @@ def _official() -> ModuleType:
 
 
 @contextmanager
-def plain_failures(settings: Settings) -> Iterator[None]:
+def client_errors(settings: Settings) -> Iterator[None]:
     """Turns the client's errors into CommandFailed, or ModelMissing for a 404."""
     import httpx
 
-    ollama = _official()
+    ollama = _import_ollama()
     try:
         yield
     except ollama.ResponseError as error:
@@ -126,6 +126,6 @@ def plain_failures(settings: Settings) -> Iterator[None]:
         hint = "is it running? start it with: puna serve" if is_local(settings) else "is it running there?"
         raise CommandFailed(f"could not connect to Puna at {settings.url}: {hint}") from None
     except UnicodeError:
-        raise _no_address(settings) from None
+        raise _address_error(settings) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandFailed(f"talking to {settings.url} failed: {error}") from None

@@ -60,7 +60,7 @@ def create(
     """Create a model."""
     settings = Settings.from_environment()
     title, content, folder = read_modelfile(file)
-    recipe = gather(title, content, folder)
+    recipe = pending_create(title, content, folder)
     recipe.request["model"] = model
     if quantize:
         recipe.request["quantize"] = quantize
@@ -72,7 +72,7 @@ def create(
         from puna.cli.display import Display
 
         with Display() as display:
-            deliver(client, recipe, display, in_place=is_local(settings) and client.is_puna())
+            upload_files(client, recipe, display, in_place=is_local(settings) and client.is_puna())
             display.follow(client.create_model(recipe.request))
 
 
@@ -103,7 +103,7 @@ def read_modelfile(file: str) -> tuple[str, bytes, Path]:
         raise CommandFailed(f"{path}: {error.strerror}") from None
 
 
-def gather(title: str, content: bytes, folder: Path) -> PendingCreate:
+def pending_create(title: str, content: bytes, folder: Path) -> PendingCreate:
     """The create request of a Modelfile. Raises CommandFailed naming the Modelfile and the line or path."""
     from puna.errors import BadRequest
     from puna.modelfile import parse
@@ -119,28 +119,28 @@ def gather(title: str, content: bytes, folder: Path) -> PendingCreate:
     if modelfile.adapters:
         from puna.cli.sources import request_names
 
-        files = (_files(_at(title, text), "ADAPTER", folder, text) for text in modelfile.adapters)
+        files = (_files(_location(title, text), "ADAPTER", folder, text) for text in modelfile.adapters)
         recipe.files["adapters"] = request_names(itertools.chain.from_iterable(files))
     if modelfile.draft:
         _resolve_draft(recipe, title, folder, modelfile)
     return recipe
 
 
-def deliver(client: Client, recipe: PendingCreate, display: Display, *, in_place: bool) -> None:
+def upload_files(client: Client, recipe: PendingCreate, display: Display, *, in_place: bool) -> None:
     """Hash the files, send them, and add their digests to the request."""
     from puna.cli.blobs import digest_of, send, size_of
 
-    paths = list(dict.fromkeys(path for named in recipe.files.values() for path in named.values()))
+    paths = list(dict.fromkeys(path for files in recipe.files.values() for path in files.values()))
     sizes = [size_of(path) for path in paths]
-    total, hashed, digests = sum(sizes), 0, {}
+    total, hashed_bytes, digests = sum(sizes), 0, {}
     display.feed(_GATHERING, _GATHERING if total else "", total)
     for path, size in zip(paths, sizes, strict=True):
-        before = hashed
+        before = hashed_bytes
         digests[path] = digest_of(
             path,
             lambda done, before=before: display.feed("", _GATHERING, total, before + done, label=_GATHERING),
         )
-        hashed += size
+        hashed_bytes += size
     for path, size in zip(paths, sizes, strict=True):
         digest = digests[path]
         label = f"copying file {digest[:19]}"
@@ -152,13 +152,13 @@ def deliver(client: Client, recipe: PendingCreate, display: Display, *, in_place
             in_place=in_place,
         )
         display.feed(f"copying file {digest} 100%", digest, size, size, label=label)
-    for kind, named in recipe.files.items():
-        recipe.request[kind] = {name: digests[path] for name, path in named.items()}
+    for kind, files in recipe.files.items():
+        recipe.request[kind] = {name: digests[path] for name, path in files.items()}
 
 
 def _request(modelfile: Modelfile) -> dict[str, Any]:
     """The fields of a create request that the Modelfile has unchanged."""
-    given = {
+    fields = {
         **{
             name: getattr(modelfile, name)
             for name in ("template", "system", "renderer", "parser", "requires")
@@ -167,7 +167,7 @@ def _request(modelfile: Modelfile) -> dict[str, Any]:
         "license": list(modelfile.licenses),
         "messages": [{"role": message.role, "content": message.content} for message in modelfile.messages],
     }
-    return {name: value for name, value in given.items() if value}
+    return {name: value for name, value in fields.items() if value}
 
 
 def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[str]) -> None:
@@ -176,7 +176,7 @@ def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[
 
     files: list[Path] = []
     for text in sources:
-        at = _at(title, text)
+        at = _location(title, text)
         if looks_like_path(text) or _exists(at, _path(folder, text)):
             files += _files(at, "FROM", folder, text)
         elif "from" in recipe.request:
@@ -191,7 +191,7 @@ def _resolve_draft(recipe: PendingCreate, title: str, folder: Path, modelfile: M
     """Add the files of the DRAFT line, or the draft model's name."""
     from puna.cli.sources import looks_like_path, request_names
 
-    text, at = modelfile.draft, _at(title, modelfile.draft)
+    text, at = modelfile.draft, _location(title, modelfile.draft)
     if not looks_like_path(text) and not _exists(at, _path(folder, text)):
         recipe.request["draft"] = text
         return
@@ -202,11 +202,11 @@ def _resolve_draft(recipe: PendingCreate, title: str, folder: Path, modelfile: M
     recipe.files["draft_files"] = request_names(files)
 
 
-def _at(title: str, text: str) -> str:
+def _location(title: str, text: str) -> str:
     """The title and line of `text`; the title alone without a Modelfile."""
-    from puna.modelfile import Written
+    from puna.modelfile import CommandArgument
 
-    return f"{title}:{text.line}" if isinstance(text, Written) and title != _NO_MODELFILE else title
+    return f"{title}:{text.line}" if isinstance(text, CommandArgument) and title != _NO_MODELFILE else title
 
 
 def _path(folder: Path, text: str) -> Path:

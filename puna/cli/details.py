@@ -10,39 +10,39 @@ from puna.cli.columns import columns
 from puna.human import human_number
 
 
-def details_text(found: dict[str, Any], *, verbose: bool = False) -> str:
+def details_text(model: dict[str, Any], *, verbose: bool = False) -> str:
     """The sections of an `/api/show` answer, without empty ones."""
     return "\n".join(
         f"  {title}\n{columns([['', *row] for row in rows])}\n"
-        for title, rows in _sections(found, verbose)
+        for title, rows in _sections(model, verbose)
         if rows
     )
 
 
-def _sections(found: dict[str, Any], verbose: bool) -> Iterator[tuple[str, list[list[str]]]]:
-    yield "Model", _model(found)
-    yield "Capabilities", [[capability] for capability in found.get("capabilities") or []]
-    yield "Projector", _projector(found.get("projector_info") or {})
-    parameters: str = found.get("parameters") or ""
+def _sections(model: dict[str, Any], verbose: bool) -> Iterator[tuple[str, list[list[str]]]]:
+    yield "Model", _model(model)
+    yield "Capabilities", [[capability] for capability in model.get("capabilities") or []]
+    yield "Projector", _projector(model.get("projector_info") or {})
+    parameters: str = model.get("parameters") or ""
     yield "Parameters", [line.split(None, 1) for line in parameters.splitlines() if line.strip()]
     if verbose:
         yield (
             "Metadata",
-            [[key, _value(value)] for key, value in sorted((found.get("model_info") or {}).items())],
+            [[key, _value(value)] for key, value in sorted((model.get("model_info") or {}).items())],
         )
         yield (
             "Tensors",
             [
                 [t["name"], t["type"], f"[{' '.join(map(str, t['shape']))}]"]
-                for t in found.get("tensors") or []
+                for t in model.get("tensors") or []
             ],
         )
-    yield "System", _beginning(found.get("system") or "")
-    yield "License", _beginning(_text(found.get("license")))
+    yield "System", _beginning(model.get("system") or "")
+    yield "License", _beginning(_text(model.get("license")))
 
 
-def _model(found: dict[str, Any]) -> list[list[str]]:
-    info, details = found.get("model_info") or {}, found.get("details") or {}
+def _model(model: dict[str, Any]) -> list[list[str]]:
+    info, details = model.get("model_info") or {}, model.get("details") or {}
     architecture = info.get("general.architecture") or details.get("family") or ""
     parameters = details.get("parameter_size") or _count(info.get("general.parameter_count"))
     rows = [
@@ -51,7 +51,7 @@ def _model(found: dict[str, Any]) -> list[list[str]]:
         ["context length", str(info.get(f"{architecture}.context_length", ""))],
         ["embedding length", str(info.get(f"{architecture}.embedding_length", ""))],
         ["quantization", details.get("quantization_level") or ""],
-        ["requires", found.get("requires") or ""],
+        ["requires", model.get("requires") or ""],
     ]
     return [row for row in rows if row[1]]
 

@@ -34,9 +34,9 @@ class Display:
         self, status: str, key: str = "", total: int = 0, completed: int = 0, *, label: str = ""
     ) -> None:
         """One message of the work, as in `ProgressView.feed`."""
-        begun = self._progress.feed(status, key, total, completed, time.monotonic(), label)
-        if begun and not self._draws:
-            print(begun, file=sys.stderr, flush=True)
+        new_step = self._progress.feed(status, key, total, completed, time.monotonic(), label)
+        if new_step and not self._draws:
+            print(new_step, file=sys.stderr, flush=True)
 
     def follow(self, steps: Iterable[ProgressResponse], label: Callable[[str], str] = str) -> None:
         """Show the server's progress; `label` turns a status into a bar's name."""

@@ -28,38 +28,38 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     from puna.library import AllowedHosts, Library, check
 
     print(f"kernels {kernels()}")
-    found = asyncio.run(find_devices())
-    _print_devices(found, drivers())
+    devices = asyncio.run(find_devices())
+    _print_devices(devices, drivers())
     settings = Settings.from_environment()
     library = Library(settings.models, no_prune=settings.no_prune)
-    if found.devices:
-        _print_places(library, settings, found.devices)
+    if devices.devices:
+        _print_placements(library, settings, devices.devices)
     try:
         with Display() as display:
             findings = check(library, lambda step: _show(display, step, "checking"))
         allowed = AllowedHosts(settings.registries)
-        left = _repaired(library, findings, insecure, allowed) if fix else _report(findings)
+        remaining = _repair(library, findings, insecure, allowed) if fix else _report(findings)
     except PunaError as error:
         raise CommandFailed(str(error)) from error
-    if not left:
+    if not remaining:
         print(f"no problems{' left' * fix} in {settings.models}")
     else:
         hint = "" if fix else "; `puna doctor --fix` repairs what can be repaired"
-        raise CommandFailed(f"{left} problem{'s' * (left != 1)} in {settings.models}{hint}")
+        raise CommandFailed(f"{remaining} problem{'s' * (remaining != 1)} in {settings.models}{hint}")
 
 
-def _print_devices(found: Devices, drivers: Sequence[str]) -> None:
-    print(f"GPU backends {' '.join(found.backends) or 'none: libllama was compiled for the CPU alone'}")
+def _print_devices(devices: Devices, drivers: Sequence[str]) -> None:
+    print(f"GPU backends {' '.join(devices.backends) or 'none: libllama was compiled for the CPU alone'}")
     if drivers:
         print(f"drivers {', '.join(drivers)}")
-    for device in found.devices:
+    for device in devices.devices:
         free, total = human_bytes(device.free), human_bytes(device.total)
         print(f"{device.name} {device.description}: {free} of {total} free")
-    if found.problem:
-        print(found.problem)
+    if devices.problem:
+        print(devices.problem)
 
 
-def _print_places(library: Library, settings: Settings, devices: Sequence[Device]) -> None:
+def _print_placements(library: Library, settings: Settings, devices: Sequence[Device]) -> None:
     """Print where each model would be placed if it were loaded now, alone."""
     from puna.scheduling import forecast
 
@@ -74,7 +74,7 @@ def _report(findings: list[Finding]) -> int:
     return sum(finding.kind != "foreign" for finding in findings)
 
 
-def _repaired(library: Library, findings: list[Finding], insecure: bool, allowed: AllowedHosts) -> int:
+def _repair(library: Library, findings: list[Finding], insecure: bool, allowed: AllowedHosts) -> int:
     """Repair the findings and print each outcome; returns the number of remaining problems."""
     from puna.library import repair, restore
 

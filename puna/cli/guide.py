@@ -70,12 +70,12 @@ PARAMETERS = """Available Parameters:
 """
 
 
-def guide(topic: str, *, sees: bool = False, hears: bool = False) -> str:
+def guide(topic: str, *, vision: bool = False, audio: bool = False) -> str:
     """The text of "/? topic"; the list of commands for an unknown topic.
 
-    `sees`, `hears`: the model accepts images, sounds.
+    `vision`, `audio`: the model accepts images, sounds.
     """
     topics = {"set": SET, "show": SHOW, "shortcut": SHORTCUTS, "shortcuts": SHORTCUTS}
-    files = ", or ".join([_IMAGES] * sees + [_AUDIO] * hears)
+    files = ", or ".join([_IMAGES] * vision + [_AUDIO] * audio)
     hint = f"Use /path/to/file to include {files}.\n" if files else ""
     return topics.get(topic.removeprefix("/"), COMMANDS + hint)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from puna.cli.answer import AnswerPrinter, spinner
 from puna.cli.attachments import find_files, take_files
-from puna.cli.connection import CommandFailed, ModelMissing, plain_failures
+from puna.cli.connection import CommandFailed, ModelMissing, client_errors
 from puna.cli.guide import SHOW, guide
-from puna.cli.multiline import Entered, Multiline
+from puna.cli.multiline import Multiline, PromptEntry
 from puna.cli.timing import summary
 from puna.cli.wrap import printable
 
@@ -29,12 +29,12 @@ class Conversation:
         self._session = session
         self._settings = settings
 
-    def hold(self) -> None:
+    def run(self) -> None:
         """Load the model, then read entries until the user leaves."""
         from puna.cli.prompt import LineHistory, LinePrompt
 
         self._load(self._session.model, self._session.think)
-        self._recall()
+        self._print_examples()
         history = LineHistory(Path.home() / ".ollama" / "history")
         prompt, entries = LinePrompt(history, self._settings.editor), Multiline()
         staying = True
@@ -54,7 +54,7 @@ class Conversation:
             return False
         except KeyboardInterrupt:
             entries.reset()
-            if not prompt.typed:
+            if not prompt.current_text:
                 print("\nUse Ctrl + d or /bye to exit.")
             return True
         entry = entries.feed(line)
@@ -64,22 +64,22 @@ class Conversation:
             return False
         try:
             # A failed request does not end the session.
-            with plain_failures(self._settings):
-                self._act(entry)
+            with client_errors(self._settings):
+                self._process(entry)
         except CommandFailed as failure:
             print(f"error: {failure}", file=sys.stderr)
         return True
 
-    def _act(self, entry: Entered) -> None:
+    def _process(self, entry: PromptEntry) -> None:
         if entry.kind == "system":
             print(self._session.set_system(entry.text))
         elif entry.kind == "line" and entry.text.startswith("/") and not self._begins_with_file(entry.text):
-            self._obey(entry.text)
+            self._run_command(entry.text)
         else:
             self._ask(entry.text)
 
     def _begins_with_file(self, text: str) -> bool:
-        return self._session.takes_files and any(found.start == 0 for found in find_files(text))
+        return self._session.takes_files and any(file.start == 0 for file in find_files(text))
 
     def _ask(self, text: str) -> None:
         """Send a message and print the answer; an interrupted answer stays in the history."""
@@ -103,13 +103,13 @@ class Conversation:
             )
         finally:
             if answer.text:
-                answered = {"role": "assistant", "content": answer.text, "thinking": answer.thinking}
-                session.messages += [message, {name: value for name, value in answered.items() if value}]
+                reply = {"role": "assistant", "content": answer.text, "thinking": answer.thinking}
+                session.messages += [message, {name: value for name, value in reply.items() if value}]
         print("\n")
         if session.verbose and last is not None:
             print(summary(last), file=sys.stderr)
 
-    def _obey(self, line: str) -> None:
+    def _run_command(self, line: str) -> None:
         """Run a slash command."""
         session = self._session
         command, *words = line.split()
@@ -132,7 +132,7 @@ class Conversation:
             session.clear()
             reply = "Cleared session context"
         elif command in ("/?", "/help"):
-            reply = guide(words[0] if words else "", sees=session.sees, hears=session.hears)
+            reply = guide(words[0] if words else "", vision=session.has_vision, audio=session.has_audio)
         if reply:
             print(reply)
 
@@ -140,18 +140,18 @@ class Conversation:
         session = self._session
         print(f"Loading model '{model}'")
         try:
-            with plain_failures(self._settings):
-                found = self._client.details(model)
+            with client_errors(self._settings):
+                details = self._client.details(model)
                 self._load(model, session.think if session.think_chosen else None)
         except ModelMissing:
             return f"Couldn't find model '{model}'"
-        session.meet(model, found)
+        session.use_model(model, details)
         session.clear()
         return ""
 
     def _save(self, name: str) -> str:
         try:
-            with plain_failures(self._settings), spinner():
+            with client_errors(self._settings), spinner():
                 for _ in self._client.create_model(self._session.create_request(name)):
                     pass
         except CommandFailed as failure:
@@ -160,7 +160,7 @@ class Conversation:
             return f"error: The model name '{name}' is invalid"
         return f"Created new model '{name}'"
 
-    def _recall(self) -> None:
+    def _print_examples(self) -> None:
         """Print the model's own messages."""
         for message in self._session.examples:
             text = message.get("content") or ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from puna.cli.agents import AGENTS, Agent
-from puna.cli.connection import CommandFailed, connect, plain_failures
+from puna.cli.connection import CommandFailed, client_errors, connect
 from puna.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,29 +39,25 @@ def launch(
     context: Annotated[int, typer.Option(min=1, help="Tokens of context for the agent.")] = CONTEXT,
 ) -> None:
     """Start a coding agent on a model of this server, without touching the agent's own configuration."""
-    known = AGENTS.get(agent)
-    if known is None:
+    if agent not in AGENTS:
         raise CommandFailed(f'unknown agent "{agent}"; known are {", ".join(AGENTS)}')
-    program = shutil.which(known.program)
-    if program is None:
-        raise CommandFailed(missing(known))
-    sys.exit(start(known, program, arguments or [], model=model, context=context))
+    sys.exit(start(AGENTS[agent], arguments or [], model=model, context=context))
 
 
-def missing(agent: Agent) -> str:
-    """The message for a user who has not installed `agent`."""
-    return f"{agent.title} is not installed ({agent.program} is not on PATH); install it: {agent.install}"
-
-
-def start(agent: Agent, program: str, arguments: list[str], *, model: str, context: int = CONTEXT) -> int:
+def start(agent: Agent, arguments: list[str], *, model: str = "", context: int = CONTEXT) -> int:
     """Run an agent; returns its exit status. Raises CommandFailed if it cannot start."""
+    program = shutil.which(agent.program)
+    if program is None:
+        raise CommandFailed(
+            f"{agent.title} is not installed ({agent.program} is not on PATH); install it: {agent.install}"
+        )
     settings = Settings.from_environment()
     from puna.cli.background import ensure_server
 
     ensure_server(settings)
     with connect(settings) as client:
         chosen = model or choose_model(client)
-        with held(client, settings, chosen, context) as length:
+        with keep_loaded(client, settings, chosen, context) as length:
             setup = agent.setup(settings.url, settings.api_key, chosen, length)
             return _run([program, *setup.arguments, *arguments], os.environ | setup.environment)
 
@@ -78,7 +74,7 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
 
 def choose_model(client: Client) -> str:
     """The only model that calls tools, or the user's choice among several."""
-    able = able_models(client, "tools")
+    able = models_with(client, "tools")
     if not able:
         raise CommandFailed(
             "no model here calls tools, which agents need: puna pull qwen3, or name one by --model"
@@ -92,20 +88,20 @@ def choose_model(client: Client) -> str:
     return choose("Which model?", [(name, name) for name in able])
 
 
-def able_models(client: Client, capability: str) -> list[str]:
+def models_with(client: Client, capability: str) -> list[str]:
     """Names of the server's models that have `capability`, newest first."""
-    names = [found.model or "" for found in client.list().models]
+    names = [model.model or "" for model in client.list().models]
     return [name for name in names if capability in (client.details(name).get("capabilities") or [])]
 
 
 @contextmanager
-def held(client: Client, settings: Settings, model: str, context: int) -> Iterator[int]:
+def keep_loaded(client: Client, settings: Settings, model: str, context: int) -> Iterator[int]:
     """Keep `model` loaded with `context` tokens, at most its training length; yields the length.
 
     Agents do not set `num_ctx`, so their own requests would load the default context.
     """
-    found = client.details(model)
-    info = found.get("model_info") or {}
+    details = client.details(model)
+    info = details.get("model_info") or {}
     trained = info.get(f"{info.get('general.architecture')}.context_length")
     length = min(context, trained) if isinstance(trained, int) and trained > 0 else context
     print(f"puna: loading {model} with a context of {length} tokens", file=sys.stderr)
@@ -115,7 +111,7 @@ def held(client: Client, settings: Settings, model: str, context: int) -> Iterat
     def touch() -> None:
         while not ended.wait(_TOUCH):
             try:
-                with plain_failures(settings):
+                with client_errors(settings):
                     client.generate(model, options={"num_ctx": length})
             except CommandFailed:
                 continue  # The agent will get and report the same error.

@@ -26,7 +26,7 @@ def is_person() -> bool:
 
 def menu(help_text: str) -> None:
     """Ask the user what to do, and do it; `help_text` is what `puna --help` prints."""
-    wanted = choose(
+    action = choose(
         "What would you like to do?",
         [
             ("talk", "Talk with a model"),
@@ -37,15 +37,15 @@ def menu(help_text: str) -> None:
         ],
     )
     settings = Settings.from_environment()
-    if wanted == "help":
+    if action == "help":
         print(help_text)
-    elif wanted == "page":
+    elif action == "page":
         from puna.cli.ui import open_page
 
         open_page(settings)
-    elif wanted == "agent":
+    elif action == "agent":
         _agent()
-    elif wanted == "pull":
+    elif action == "pull":
         _pull(settings)
     else:
         _talk(settings)
@@ -53,12 +53,12 @@ def menu(help_text: str) -> None:
 
 def _talk(settings: Settings) -> None:
     from puna.cli.background import ensure_server
-    from puna.cli.launch import able_models
+    from puna.cli.launch import models_with
     from puna.cli.run import run
 
     ensure_server(settings)
     with connect(settings) as client:
-        names = able_models(client, "completion") or [STARTER]
+        names = models_with(client, "completion") or [STARTER]
     run(choose("With which model?", [(name, name) for name in names]) if len(names) > 1 else names[0])
 
 
@@ -77,7 +77,7 @@ def _pull(settings: Settings) -> None:
 
 
 def _agent() -> None:
-    from puna.cli.launch import missing, start
+    from puna.cli.launch import start
 
     name = choose(
         "Which agent?",
@@ -86,8 +86,4 @@ def _agent() -> None:
             for name, agent in AGENTS.items()
         ],
     )
-    agent = AGENTS[name]
-    program = shutil.which(agent.program)
-    if program is None:
-        raise CommandFailed(missing(agent))
-    sys.exit(start(agent, program, [], model=""))
+    sys.exit(start(AGENTS[name], []))

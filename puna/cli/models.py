@@ -24,18 +24,18 @@ def list_models(
         print(models_table(client, name))
 
 
-def models_table(client: Client, beginning: str) -> str:
+def models_table(client: Client, prefix: str) -> str:
     """The server's models whose names begin with the prefix."""
     now = datetime.now(timezone.utc)
     rows = [["NAME", "ID", "SIZE", "MODIFIED"]]
-    for found in client.list().models:
-        if (found.model or "").lower().startswith(beginning.lower()):
+    for model in client.list().models:
+        if (model.model or "").lower().startswith(prefix.lower()):
             rows.append(
                 [
-                    found.model or "",
-                    (found.digest or "")[:12],
-                    human_bytes(found.size or 0),
-                    human_time(found.modified_at, now) if found.modified_at else "Never",
+                    model.model or "",
+                    (model.digest or "")[:12],
+                    human_bytes(model.size or 0),
+                    human_time(model.modified_at, now) if model.modified_at else "Never",
                 ]
             )
     return columns(rows)
@@ -62,19 +62,19 @@ def show(
         "system": system,
         "template": template,
     }
-    chosen = [part for part, wanted in flags.items() if wanted]
-    if len(chosen) > 1:
+    parts = [part for part, flag in flags.items() if flag]
+    if len(parts) > 1:
         raise CommandFailed(
             "only one of '--license', '--modelfile', '--parameters', '--system', or '--template' "
             "can be specified"
         )
     with connect() as client:
-        found = client.details(model, verbose=verbose)
-    if not chosen:
-        print(details_text(found, verbose=verbose))
+        details = client.details(model, verbose=verbose)
+    if not parts:
+        print(details_text(details, verbose=verbose))
     else:
         # Scripts read these back, so no newline is added.
-        print(found.get(chosen[0], ""), end="" if chosen[0] in ("system", "template") else "\n")
+        print(details.get(parts[0], ""), end="" if parts[0] in ("system", "template") else "\n")
 
 
 def copy(

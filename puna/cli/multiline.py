@@ -11,7 +11,7 @@ _OPENING = re.compile(r'(?P<system>/set\s+system\s+)?"""')
 
 
 @dataclass(frozen=True)
-class Entered:
+class PromptEntry:
     """A complete entry. A "line" may be a command; a "message" never is; "system" is a system message."""
 
     kind: Literal["line", "message", "system"]
@@ -25,19 +25,19 @@ class Multiline:
         self.open: Literal["message", "system"] | None = None
         self._lines: list[str] = []
 
-    def feed(self, line: str) -> Entered | None:
+    def feed(self, line: str) -> PromptEntry | None:
         """The entry that `line` completes; None if more lines follow."""
         if self.open is None:
             opening = _OPENING.match(line)
             if opening is None:
                 # Several pasted lines are one message, even when they begin with a slash.
-                return Entered("message" if "\n" in line else "line", line)
+                return PromptEntry("message" if "\n" in line else "line", line)
             self.open = "system" if opening["system"] else "message"
             line = line[opening.end() :]
         self._lines.append(line.removesuffix(QUOTES))
         if not line.endswith(QUOTES):
             return None
-        entry = Entered(self.open, "\n".join(self._lines))
+        entry = PromptEntry(self.open, "\n".join(self._lines))
         self.reset()
         return entry
 

@@ -74,12 +74,12 @@ class ProgressView:
         the bar's label.
         """
         if not key:
-            begun = status if status and status != self._status else None
+            new_step = status if status and status != self._status else None
             self._status = status or self._status
-            if begun:
+            if new_step:
                 self._rows.append(status)
                 self._turning = True
-            return begun
+            return new_step
         if completed:
             # A pull first announces every layer at 0. A bar appears with the layer's first progress.
             self._turning = False
@@ -88,9 +88,9 @@ class ProgressView:
                 self._rows.append(self._bars[key])
             self._bars[key].set(completed, now)
         # Layers are transferred concurrently, so a layer that is reported again is not a new step.
-        begun = status if status and (key, status) not in self._shown else None
+        new_step = status if status and (key, status) not in self._shown else None
         self._shown.add((key, status))
-        return begun
+        return new_step
 
     def end(self) -> None:
         """End the current step."""

@@ -78,6 +78,6 @@ class LinePrompt:
         return line.rstrip("\n")
 
     @property
-    def typed(self) -> str:
+    def current_text(self) -> str:
         """The text of an abandoned line."""
         return self._session.default_buffer.text

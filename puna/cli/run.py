@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from puna.cli.connection import CommandFailed, ModelMissing, connect, plain_failures
+from puna.cli.connection import CommandFailed, ModelMissing, client_errors, connect
 from puna.settings import Settings, parse_duration
 
 if TYPE_CHECKING:
@@ -67,37 +67,37 @@ def run(
 ) -> None:
     """Run a model."""
     settings = Settings.from_environment()
-    wanted_format, keep_alive, chosen = parse_format(format), parse_keepalive(keepalive), parse_think(think)
-    piped = read_piped()
-    text = whole_text(" ".join(([piped] if piped else []) + (prompt or [])))
+    answer_format, keep_alive, level = parse_format(format), parse_keepalive(keepalive), parse_think(think)
+    input_text = read_piped()
+    text = replace_surrogates(" ".join(([input_text] if input_text else []) + (prompt or [])))
     interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not prompt
 
     from puna.cli.background import ensure_server
 
     ensure_server(settings)
     with connect(settings) as client:
-        found = show_or_pull(client, settings, model, insecure=insecure)
-        if "embedding" in (found.get("capabilities") or []):
+        details = show_or_pull(client, settings, model, insecure=insecure)
+        if "embedding" in (details.get("capabilities") or []):
             print(embedding(client, model, text, keep_alive, dimensions, truncate))
             return
         from puna.cli.session import Session
 
         session = Session(
             model,
-            format=wanted_format,
+            format=answer_format,
             keep_alive=keep_alive,
             verbose=verbose,
             wrap=not nowordwrap,
             history=not settings.no_history,
-            think=chosen,
-            think_chosen=chosen is not None,
+            think=level,
+            think_chosen=level is not None,
             hide_thinking=hidethinking,
         )
-        session.meet(model, found)
+        session.use_model(model, details)
         if interactive:
             from puna.cli.interactive import Conversation
 
-            Conversation(client, session, settings).hold()
+            Conversation(client, session, settings).run()
         else:
             answer_once(client, session, text)
 
@@ -105,7 +105,7 @@ def run(
 def show_or_pull(client: Client, settings: Settings, model: str, *, insecure: bool) -> dict[str, Any]:
     """The server's details of a model. Pulls a missing model first."""
     try:
-        with plain_failures(settings):
+        with client_errors(settings):
             return client.details(model)
     except ModelMissing:
         from puna.cli.pull import pull_model
@@ -157,16 +157,16 @@ def embedding(
         raise CommandFailed(f'embedding models require input text. Usage: puna run {model} "your text here"')
     if truncate not in ("", "true", "false"):
         raise CommandFailed(f'invalid value for --truncate: "{truncate}" (must be true or false)')
-    found = client.embed(
+    response = client.embed(
         model,
         text,
         keep_alive=keep_alive,
         dimensions=dimensions or None,
         truncate=truncate == "true" if truncate else None,
     )
-    if not found.embeddings:
+    if not response.embeddings:
         raise CommandFailed("no embeddings returned")
-    return json.dumps(list(found.embeddings[0]), separators=(",", ":"))
+    return json.dumps(list(response.embeddings[0]), separators=(",", ":"))
 
 
 def parse_format(text: str) -> Any:
@@ -211,6 +211,6 @@ def read_piped() -> str:
     return sys.stdin.buffer.read().decode(errors="replace")
 
 
-def whole_text(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """The text without lone surrogates, which come from a command line in another encoding."""
     return text.encode(errors="surrogateescape").decode(errors="replace")

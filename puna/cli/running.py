@@ -23,17 +23,17 @@ def list_running(
     now = datetime.now(timezone.utc)
     rows = [["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]]
     with connect() as client:
-        for found in client.ps().models:
-            if not (found.name or "").startswith(name):
+        for model in client.ps().models:
+            if not (model.name or "").startswith(name):
                 continue
-            size, expires = found.size or 0, found.expires_at
+            size, expires = model.size or 0, model.expires_at
             rows.append(
                 [
-                    found.name or "",
-                    (found.digest or "")[:12],
+                    model.name or "",
+                    (model.digest or "")[:12],
                     human_bytes(size),
-                    processor(size, found.size_vram or 0),
-                    str(found.context_length or 0),
+                    processor(size, model.size_vram or 0),
+                    str(model.context_length or 0),
                     "Never"
                     if expires is None
                     else "Stopping..."
@@ -46,14 +46,14 @@ def list_running(
 
 def _list_devices() -> None:
     with connect() as client:
-        found = client.devices()
+        response = client.devices()
     rows = [["NAME", "GPU", "FREE", "TOTAL"]]
-    for device in found["devices"]:
+    for device in response["devices"]:
         sizes = (human_bytes(device["free"]), human_bytes(device["total"]))
         rows.append([device["name"], device["description"], *sizes])
-    print(columns(rows) if found["devices"] else "no GPU is used")
-    if found["problem"]:
-        print(found["problem"])
+    print(columns(rows) if response["devices"] else "no GPU is used")
+    if response["problem"]:
+        print(response["problem"])
 
 
 def processor(size: int, size_vram: int) -> str:

@@ -42,25 +42,25 @@ class Session:
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def sees(self) -> bool:
+    def has_vision(self) -> bool:
         """The model accepts images."""
         return "vision" in self.capabilities
 
     @property
-    def hears(self) -> bool:
+    def has_audio(self) -> bool:
         """The model accepts sounds."""
         return "audio" in self.capabilities
 
     @property
     def takes_files(self) -> bool:
         """Whether to attach files that a message names. The server refuses files of the wrong kind."""
-        return self.sees or self.hears
+        return self.has_vision or self.has_audio
 
-    def meet(self, model: str, found: dict[str, Any]) -> None:
-        """Switch to `model`; `found` is its `/api/show` answer."""
+    def use_model(self, model: str, details: dict[str, Any]) -> None:
+        """Switch to `model`; `details` is its `/api/show` answer."""
         self.model = model
-        self.capabilities = frozenset(found.get("capabilities") or ())
-        self.examples = found.get("messages") or []
+        self.capabilities = frozenset(details.get("capabilities") or ())
+        self.examples = details.get("messages") or []
         if not self.think_chosen:
             self.think = True if "thinking" in self.capabilities else None
 
@@ -110,9 +110,9 @@ class Session:
             return PARAMETERS
         name, *values = words
         try:
-            read = [parameter(name, value) for value in values]
-            several = [one for one in read if isinstance(one, list)]
-            self.options[name] = [*chain.from_iterable(several)] if several else read[0]
+            parsed = [parameter(name, value) for value in values]
+            several = [one for one in parsed if isinstance(one, list)]
+            self.options[name] = [*chain.from_iterable(several)] if several else parsed[0]
         except BadRequest as error:
             return f'Couldn\'t set parameter: "{error}"'
         return f"Set parameter '{name}' to '{', '.join(values)}'"
@@ -130,21 +130,21 @@ class Session:
 
     def show(self, part: str, details: Callable[[], dict[str, Any]]) -> str:
         """The text of "/show part"; `details` requests the model's details from the server."""
-        found = details()
+        model = details()
         if part == "info":
             from puna.cli.details import details_text
 
-            return details_text(found)
+            return details_text(model)
         if part == "license":
-            return found.get("license") or "No license was specified for this model."
+            return model.get("license") or "No license was specified for this model."
         if part == "modelfile":
-            return found.get("modelfile", "")
+            return model.get("modelfile", "")
         if part == "parameters":
-            return self._parameters(found.get("parameters") or "")
+            return self._parameters(model.get("parameters") or "")
         if part == "system":
-            return self.system or found.get("system") or "No system message was specified for this model."
+            return self.system or model.get("system") or "No system message was specified for this model."
         if part == "template":
-            return found.get("template") or "No prompt template was specified for this model."
+            return model.get("template") or "No prompt template was specified for this model."
         return f"Unknown command '/show {part}'. Type /? for help"
 
     def _parameters(self, of_model: str) -> str:

@@ -25,14 +25,14 @@ def files_at(path: Path) -> list[Path]:
 
     Raises CommandFailed naming the file that cannot be used or read.
     """
-    with readable(path):
-        files = list(_of_folder(path)) if path.is_dir() else _parts(path)
+    with read_errors(path):
+        files = list(_folder_files(path)) if path.is_dir() else _parts(path)
     for file in files:
-        with readable(file):
+        with read_errors(file):
             if not file.is_file():
                 raise CommandFailed(f"{file}: not a regular file")
-            with file.open("rb") as opened:
-                begins = opened.read(len(_POINTER))
+            with file.open("rb") as opened_file:
+                begins = opened_file.read(len(_POINTER))
         if begins == _POINTER:
             raise CommandFailed(f"{file}: a Git LFS pointer, not the file itself; fetch it: git lfs pull")
         # Other files may have any format, but weights must be GGUF or safetensors.
@@ -42,7 +42,7 @@ def files_at(path: Path) -> list[Path]:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
+def read_errors(path: Path) -> Iterator[None]:
     """Raises CommandFailed naming the file that cannot be read."""
     try:
         yield
@@ -74,27 +74,27 @@ def request_names(files: Iterable[Path]) -> dict[str, Path]:
 
 def _parts(path: Path) -> list[Path]:
     """All parts of a split GGUF file, in order; for any other file only `path`."""
-    named = _PART.fullmatch(path.name)
-    if named is None:
+    match = _PART.fullmatch(path.name)
+    if match is None:
         return [path]
-    count = int(named["count"])
-    parts = [path.with_name(f"{named['stem']}-{n:05}-of-{named['count']}.gguf") for n in range(1, count + 1)]
+    count = int(match["count"])
+    parts = [path.with_name(f"{match['stem']}-{n:05}-of-{match['count']}.gguf") for n in range(1, count + 1)]
     for part in parts:
         if not part.exists():
             raise CommandFailed(f"{part}: no such file, one of the {count} parts of a split model")
     return parts
 
 
-def _of_folder(folder: Path) -> Iterator[Path]:
-    weights = next(filter(None, (_matching(folder, pattern) for pattern in _WEIGHTS)), None)
+def _folder_files(folder: Path) -> Iterator[Path]:
+    weights = next(filter(None, (_glob(folder, pattern) for pattern in _WEIGHTS)), None)
     if weights is None:
-        pickled = any(_matching(folder, pattern) for pattern in _PICKLED)
+        pickled = any(_glob(folder, pattern) for pattern in _PICKLED)
         hint = "; PyTorch's own files cannot be converted, safetensors can" if pickled else ""
         raise CommandFailed(f"{folder}: no safetensors or GGUF files found{hint}")
     if weights[0].match("model*.safetensors"):
-        weights += _matching(folder, "*/model*.safetensors")  # The dense layers of sentence transformers.
-    configuration = [file for pattern in _CONFIGURATION for file in _matching(folder, pattern)]
-    tokenizer = next(filter(None, (_matching(folder, pattern) for pattern in _TOKENIZERS)), [])
+        weights += _glob(folder, "*/model*.safetensors")  # The dense layers of sentence transformers.
+    configuration = [file for pattern in _CONFIGURATION for file in _glob(folder, pattern)]
+    tokenizer = next(filter(None, (_glob(folder, pattern) for pattern in _TOKENIZERS)), [])
     root = folder.resolve()
     for file in dict.fromkeys(weights + configuration + tokenizer):
         # A link in a downloaded folder must not expose other files of this machine.
@@ -103,7 +103,7 @@ def _of_folder(folder: Path) -> Iterator[Path]:
         yield file
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
+def _glob(folder: Path, pattern: str) -> list[Path]:
     """The matching files, except those in hidden folders, such as a download's cache."""
-    found = sorted(folder.glob(pattern))
-    return [file for file in found if not any(p.startswith(".") for p in file.relative_to(folder).parts)]
+    files = sorted(folder.glob(pattern))
+    return [file for file in files if not any(p.startswith(".") for p in file.relative_to(folder).parts)]

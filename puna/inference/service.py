@@ -276,8 +276,8 @@ def _turn(request: ChatInput | GenerateInput | EmbedInput | RankInput) -> Turn:
 
 
 def _options(model: Model, given: dict[str, Any]) -> Options:
-    options, _ = _DEFAULTS.merged(model.parameters)
-    options, unknown = options.merged(given)
+    options, _ = _DEFAULTS.override(model.parameters)
+    options, unknown = options.override(given)
     if 0 < options.num_ctx < _MIN_VISION_CONTEXT and model.projectors:
         options = replace(options, num_ctx=_MIN_VISION_CONTEXT)
     for name in unknown:

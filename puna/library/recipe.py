@@ -58,11 +58,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     def options(self) -> dict[str, Any]:
         """The typed parameters, without ignored ones. Raises BadRequest for an unknown parameter."""
-        given = {name: value for name, value in self.parameters.items() if name not in IGNORED}
-        options, unknown = Options().merged(given)
+        parameters = {name: value for name, value in self.parameters.items() if name not in IGNORED}
+        options, unknown = Options().override(parameters)
         if unknown:
             raise BadRequest(f"unknown parameter '{unknown[0]}'")
-        return {name: getattr(options, name) for name, value in given.items() if value is not None}
+        return {name: getattr(options, name) for name, value in parameters.items() if value is not None}
 
     def overrides(self) -> dict[str, Any]:
         """`info` as entries of the config (Ollama server/create.go). Raises BadRequest naming the field."""

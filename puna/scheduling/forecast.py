@@ -25,7 +25,7 @@ def forecast(model: Model, settings: Settings, devices: Sequence[Device]) -> str
     host, _ = Budget(settings.memory).room(0, 0)
     machine = Machine(host, device_room(devices, [], [], settings)[0].devices)
     try:
-        options, _ = Options().merged(model.parameters)
+        options, _ = Options().override(model.parameters)
         choice = choose(facts_of(model), options, settings, machine)
     except PunaError as error:
         return str(error)

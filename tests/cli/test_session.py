@@ -48,7 +48,7 @@ def test_every_option_of_the_api_can_be_set():
     for name in Options.__struct_fields__:
         value = getattr(by_default, name)
         session.set(f"/set parameter {name} {spelled.get(name, '1')}")
-        known, unknown = by_default.merged({name: session.options[name]})
+        known, unknown = by_default.override({name: session.options[name]})
         assert not unknown
         assert getattr(known, name) != value or value == 1
 
@@ -112,14 +112,14 @@ def test_show():
 
 def test_models_that_can_think_do_unless_the_person_chose():
     session = Session("m")
-    session.meet("thinker", {"capabilities": ["completion", "thinking"]})
+    session.use_model("thinker", {"capabilities": ["completion", "thinking"]})
     assert session.think is True
-    session.meet("plain", {"capabilities": ["completion"]})
+    session.use_model("plain", {"capabilities": ["completion"]})
     assert session.think is None
     assert session.set("/set nothink") == (
         "warning: model \"plain\" does not support thinking output\nSet 'nothink' mode."
     )
-    session.meet("thinker", {"capabilities": ["thinking"]})
+    session.use_model("thinker", {"capabilities": ["thinking"]})
     assert session.think is False
     assert session.set("/set think high") == "Set 'think' mode to 'high'."
     assert session.think == "high"
@@ -130,7 +130,7 @@ def test_models_that_can_think_do_unless_the_person_chose():
 def test_what_is_saved_is_what_the_session_became():
     session = Session("m")
     assert session.create_request("new") == {"model": "new", "from": "m"}
-    session.meet("m", {"messages": [{"role": "user", "content": "hi"}]})
+    session.use_model("m", {"messages": [{"role": "user", "content": "hi"}]})
     session.set("/set system Be brief.")
     session.set("/set parameter stop a b")
     session.messages.append({"role": "user", "content": "what is it?", "images": [b"\xff\xd8\xff"]})

@@ -253,7 +253,7 @@ async def test_one_card_each_comes_before_spreading(model: Model):
 @pytest.mark.parametrize("given", [-1, -0.5, "2", True, float("nan"), 1 << 64, [2]])
 def test_what_is_no_count_is_refused_by_name(given: Any):
     with pytest.raises(BadRequest, match='"replicas" must be') as refused:
-        Options().merged({"replicas": given})
+        Options().override({"replicas": given})
     assert refused.value.field == "options.replicas"
 
 
