@@ -30,32 +30,32 @@ def decode(text: bytes) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         try:
-            return _first(text)
+            return _decode_first(text)
         except ValueError:
             raise msgspec.DecodeError(str(error)) from None
 
 
-def mended(text: bytes) -> bytes:
+def sanitize(text: bytes) -> bytes:
     """JSON text with U+FFFD for invalid Unicode."""
     valid = text.decode("utf-8", _EACH_BYTE).encode()
-    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)
+    return _ESCAPE.sub(lambda match: rb"\ufffd" if match["half"] else match[0], valid)
 
 
-def _first(text: bytes) -> Any:
-    whole = mended(text).decode()
+def _decode_first(text: bytes) -> Any:
+    whole = sanitize(text).decode()
     start = len(whole) - len(whole.lstrip(_SPACE))
     return _DECODER.raw_decode(whole, start)[0]
 
 
-def _replaced(error: UnicodeError) -> tuple[str, int]:
+def _replace_bytes(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeDecodeError)
     return "\N{REPLACEMENT CHARACTER}" * (error.end - error.start), error.end
 
 
-def _refused(constant: str) -> Any:
+def _reject_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON")
 
 
 _EACH_BYTE = "puna.each-byte"
-codecs.register_error(_EACH_BYTE, _replaced)
-_DECODER = json.JSONDecoder(parse_constant=_refused)
+codecs.register_error(_EACH_BYTE, _replace_bytes)
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant)

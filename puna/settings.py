@@ -159,19 +159,19 @@ class Settings:
             models=Path(models).expanduser() if models else cls.models,
             keep_alive=_seconds(get("OLLAMA_KEEP_ALIVE"), cls.keep_alive),
             load_timeout=_seconds(get("OLLAMA_LOAD_TIMEOUT"), cls.load_timeout) or FOREVER,
-            origins=_listed(get("OLLAMA_ORIGINS")),
+            origins=_list(get("OLLAMA_ORIGINS")),
             num_parallel=_count(get("OLLAMA_NUM_PARALLEL"), cls.num_parallel),
             max_loaded_models=_count(get("OLLAMA_MAX_LOADED_MODELS"), cls.max_loaded_models),
             max_queue=_count(get("OLLAMA_MAX_QUEUE"), cls.max_queue),
             context_length=_count(get("OLLAMA_CONTEXT_LENGTH"), cls.context_length),
             kv_cache_type=_kv_cache_type(get("OLLAMA_KV_CACHE_TYPE")),
-            flash_attention=_truth_if_set(get("OLLAMA_FLASH_ATTENTION")),
-            debug=_truth(get("OLLAMA_DEBUG")),
-            no_prune=_truth(get("OLLAMA_NOPRUNE")),
-            no_history=_truth(get("OLLAMA_NOHISTORY")),
-            no_cloud=_truth(get("OLLAMA_NO_CLOUD")),
-            go_template=_truth_if_set(get("OLLAMA_GO_TEMPLATE")),
-            log_requests=_truth(get("OLLAMA_DEBUG_LOG_REQUESTS")),
+            flash_attention=_optional_boolean(get("OLLAMA_FLASH_ATTENTION")),
+            debug=_boolean(get("OLLAMA_DEBUG")),
+            no_prune=_boolean(get("OLLAMA_NOPRUNE")),
+            no_history=_boolean(get("OLLAMA_NOHISTORY")),
+            no_cloud=_boolean(get("OLLAMA_NO_CLOUD")),
+            go_template=_optional_boolean(get("OLLAMA_GO_TEMPLATE")),
+            log_requests=_boolean(get("OLLAMA_DEBUG_LOG_REQUESTS")),
             transfer_streams=_count(get("OLLAMA_MAX_TRANSFER_STREAMS"), cls.transfer_streams),
             editor=get("OLLAMA_EDITOR"),
             search_url=get("PUNA_SEARCH_URL"),
@@ -179,21 +179,21 @@ class Settings:
             cache_dir=_path(get("PUNA_CACHE_DIR")),
             repack_cache=_count(get("PUNA_REPACK_CACHE"), cls.repack_cache),
             memory=_count(get("PUNA_MEMORY"), cls.memory),
-            fetch_private=_truth(get("PUNA_FETCH_PRIVATE")),
-            spread=_truth(get("OLLAMA_SCHED_SPREAD")),
+            fetch_private=_boolean(get("PUNA_FETCH_PRIVATE")),
+            spread=_boolean(get("OLLAMA_SCHED_SPREAD")),
             gpu_overhead=_count(get("OLLAMA_GPU_OVERHEAD"), cls.gpu_overhead),
-            integrated=_truth_if_set(get("OLLAMA_IGPU_ENABLE")),
-            vulkan=_truth(get("OLLAMA_VULKAN") or "1"),
+            integrated=_optional_boolean(get("OLLAMA_IGPU_ENABLE")),
+            vulkan=_boolean(get("OLLAMA_VULKAN") or "1"),
             llm_library=get("OLLAMA_LLM_LIBRARY"),
             keys=_path(get("PUNA_KEYS")) or cls.keys,
-            open=_truth(get("PUNA_OPEN")),
+            open=_boolean(get("PUNA_OPEN")),
             api_key=get("OLLAMA_API_KEY"),
             watchdog=_seconds(get("PUNA_WATCHDOG"), cls.watchdog) or FOREVER,
-            standby=_truth(get("PUNA_STANDBY") or "1"),
+            standby=_boolean(get("PUNA_STANDBY") or "1"),
             drain=_seconds(get("PUNA_DRAIN"), cls.drain),
             tls_certificate=_path(get("PUNA_TLS_CERT")),
             tls_key=_path(get("PUNA_TLS_KEY")),
-            registries=_listed(get("PUNA_REGISTRIES")) or cls.registries,
+            registries=_list(get("PUNA_REGISTRIES")) or cls.registries,
             log_json=get("PUNA_LOG").lower() == "json",
             kernels=get("PUNA_KERNELS"),
         )
@@ -244,7 +244,7 @@ def _path(text: str) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def _list(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
@@ -261,9 +261,9 @@ def _kv_cache_type(text: str) -> KVCacheType:
         return Settings.kv_cache_type
 
 
-def _truth(text: str) -> bool:
+def _boolean(text: str) -> bool:
     return text.lower() not in ("", "0", "f", "false")
 
 
-def _truth_if_set(text: str) -> bool | None:
-    return _truth(text) if text else None
+def _optional_boolean(text: str) -> bool | None:
+    return _boolean(text) if text else None

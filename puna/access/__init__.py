@@ -9,19 +9,19 @@ from puna.access.errors import AccessDenied, Forbidden, ModelForbidden, TooMany,
 from puna.access.key import Key, Scope, new_key
 from puna.access.keyfile import add_key, read_keys, remove_key
 from puna.access.keyring import Keyring
-from puna.access.usage import Used, read_usage, usage_path
+from puna.access.usage import KeyUsage, read_usage, usage_path
 
 __all__ = [
     "AccessDenied",
     "Caller",
     "Forbidden",
     "Key",
+    "KeyUsage",
     "Keyring",
     "ModelForbidden",
     "Scope",
     "TooMany",
     "Unauthorized",
-    "Used",
     "add_key",
     "caller",
     "new_key",

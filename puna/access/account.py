@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from puna.access.errors import TooMany
 from puna.access.key import Key
-from puna.access.usage import DAY, Used
+from puna.access.usage import DAY, KeyUsage
 
 _MINUTE = 60.0
 
@@ -22,12 +22,12 @@ class Account:
     ) -> None:
         self._clock = clock
         self._today = today
-        self._begun: deque[float] = deque()
+        self._starts: deque[float] = deque()
         """Start times of the last minute's requests, if their number is limited."""
         self._running = 0
-        self.known = Used()
+        self.saved = KeyUsage()
         """The use in the file, summed over the servers that share it."""
-        self.counted = Used()
+        self.unsaved = KeyUsage()
         """The use that is not yet in the file."""
 
     def begin(self, key: Key) -> None:
@@ -38,44 +38,41 @@ class Account:
         if key.concurrent and self._running >= key.concurrent:
             raise TooMany(f"your key allows {key.concurrent} requests at once", "requests", 1)
         if key.requests_per_minute:
-            self._begun.append(now)
+            self._starts.append(now)
         self._running += 1
-        self._count(0)
+        self.spend(0)
 
     def end(self) -> None:
         """End a request."""
         self._running -= 1
 
     @property
-    def used(self) -> Used:
+    def usage(self) -> KeyUsage:
         """The key's whole use, in the file or not."""
-        both = Used()
-        both.add(self.known)
-        both.add(self.counted)
+        both = KeyUsage()
+        both.add(self.saved)
+        both.add(self.unsaved)
         return both
 
     def spend(self, tokens: int) -> None:
-        self._count(tokens)
-
-    def taken(self) -> Used:
-        """Take the use that is not yet in the file."""
-        counted, self.counted = self.counted, Used()
-        self.known.add(counted)
-        return counted
-
-    def _count(self, tokens: int) -> None:
         now = int(self._today())
-        self.counted.add(Used(now, now // DAY, tokens))
+        self.unsaved.add(KeyUsage(now, now // DAY, tokens))
+
+    def take(self) -> KeyUsage:
+        """Take the use that is not yet in the file."""
+        usage, self.unsaved = self.unsaved, KeyUsage()
+        self.saved.add(usage)
+        return usage
 
     def _check_minute(self, key: Key, now: float) -> None:
         if not key.requests_per_minute:
-            self._begun.clear()
+            self._starts.clear()
             return
-        while self._begun and self._begun[0] <= now - _MINUTE:
-            self._begun.popleft()
-        if len(self._begun) >= key.requests_per_minute:
+        while self._starts and self._starts[0] <= now - _MINUTE:
+            self._starts.popleft()
+        if len(self._starts) >= key.requests_per_minute:
             # The limit may have been lowered: wait until enough requests are older than a minute.
-            first = self._begun[len(self._begun) - key.requests_per_minute]
+            first = self._starts[len(self._starts) - key.requests_per_minute]
             wait = math.ceil(first + _MINUTE - now)
             raise TooMany(
                 f"your key allows {key.requests_per_minute} requests a minute; try again in {wait} s",
@@ -88,7 +85,7 @@ class Account:
             return
         now = int(self._today())
         day = now // DAY
-        if self.known.on(day) + self.counted.on(day) >= key.tokens_per_day:
+        if self.saved.on(day) + self.unsaved.on(day) >= key.tokens_per_day:
             raise TooMany(
                 f"your key allows {key.tokens_per_day} tokens a day (UTC), and they are used up",
                 "tokens",

@@ -54,11 +54,11 @@ class Caller:
         """Whether this caller may see `model`."""
         return self.key is None or self.key.allows(model)
 
-    def check_model(self, written: str | Name) -> None:
+    def check_model(self, model: str | Name) -> None:
         """Raises ModelForbidden unless the key allows the model, InvalidName."""
         if self.key is None or not self.key.models:
             return
-        name = written if isinstance(written, Name) else Name.parse(written)
+        name = model if isinstance(model, Name) else Name.parse(model)
         if not self.key.allows(name):
             raise ModelForbidden(f'your key does not allow the model "{name.display()}"')
 

@@ -32,12 +32,12 @@ class ModelForbidden(Forbidden):
 
 
 class TooMany(AccessDenied):
-    """The key's limit is reached: `counted` names what is limited, `retry_after` is in seconds."""
+    """The key's limit is reached: `resource` names what is limited, `retry_after` is in seconds."""
 
     status = 429
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, counted: str, retry_after: int) -> None:
+    def __init__(self, message: str, resource: str, retry_after: int) -> None:
         super().__init__(message)
-        self.counted = counted
+        self.resource = resource
         self.retry_after = retry_after

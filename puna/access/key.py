@@ -59,7 +59,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
         """Whose cached prefixes its requests may use."""
         return f"share {self.share}" if self.share else f"key {self.id}"
 
-    def is_of(self, secret: str) -> bool:
+    def matches(self, secret: str) -> bool:
         """Whether `secret` is this key. Takes as long for a wrong one as for the right one."""
         return hmac.compare_digest(self.hash, _hash(secret))
 
@@ -81,9 +81,9 @@ def new_key(name: str, **limits: object) -> tuple[Key, str]:
     """A key with these fields of `Key`, and its secret, which is not stored. Raises BadRequest."""
     id = secrets.token_hex(4)
     secret = f"{_MARK}_{id}_{secrets.token_urlsafe(32)}"
-    made = {"id": id, "name": name, "hash": _hash(secret), "created": datetime.now(timezone.utc), **limits}
+    fields = {"id": id, "name": name, "hash": _hash(secret), "created": datetime.now(timezone.utc), **limits}
     try:
-        return msgspec.convert(made, Key), secret
+        return msgspec.convert(fields, Key), secret
     except msgspec.ValidationError as error:
         raise BadRequest(str(error)) from None
 
@@ -100,6 +100,6 @@ def _hash(secret: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _pattern(written: str) -> str:
+def _pattern(text: str) -> str:
     """A name as it is displayed, in lower case; a pattern stays as written."""
-    return written.lower() if "*" in written else Name.parse(written).display().lower()
+    return text.lower() if "*" in text else Name.parse(text).display().lower()

@@ -16,7 +16,7 @@ import msgspec
 
 from puna.access.key import Key
 from puna.errors import BadRequest, NotFound, PunaError
-from puna.library import locked, make_folder, write_errors, write_private
+from puna.library import file_lock, make_folder, write_errors, write_private
 
 FORMAT = 1
 
@@ -43,25 +43,25 @@ def read_keys(path: Path) -> list[Key]:
 
 def add_key(path: Path, key: Key) -> None:
     """Add `key` to the file, created if missing. Raises BadRequest when its name is taken, PunaError."""
-    with changing(path):
+    with exclusive_access(path):
         keys = read_keys(path)
         if any(key.name == other.name for other in keys):
             raise BadRequest(f'there is a key named "{key.name}" already', "name")
         _write(path, [*keys, key])
 
 
-def remove_key(path: Path, named: str) -> Key:
+def remove_key(path: Path, name_or_id: str) -> Key:
     """Remove the key with this name or id from the file, and return it. Raises NotFound, PunaError.
 
     The file stays when its last key goes: revoking a key must not open the server to everybody.
     """
-    with changing(path):
+    with exclusive_access(path):
         keys = read_keys(path)
         for key in keys:
-            if named in (key.name, key.id):
+            if name_or_id in (key.name, key.id):
                 _write(path, [other for other in keys if other is not key])
                 return key
-    raise NotFound(f'there is no key named "{named}"')
+    raise NotFound(f'there is no key named "{name_or_id}"')
 
 
 Stored = TypeVar("Stored")
@@ -70,20 +70,20 @@ Stored = TypeVar("Stored")
 def decode_file(path: Path, content: bytes, kind: type[Stored], newest: int) -> Stored:
     """Decode a file with a format number. Raises PunaError for a format above `newest` or an invalid file."""
     try:
-        found = msgspec.json.decode(content, type=_Format).format
-        if found > newest:
-            raise PunaError(f"{path} has format {found}, and this Puna reads none above {newest}")
+        number = msgspec.json.decode(content, type=_Format).format
+        if number > newest:
+            raise PunaError(f"{path} has format {number}, and this Puna reads none above {newest}")
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PunaError(f"{path} cannot be decoded: {error}") from None
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[None]:
+def exclusive_access(path: Path) -> Iterator[None]:
     """Lock the file at `path` for one process, which reads and replaces it."""
     with write_errors(path.parent):
         make_folder(path.parent)
-        lock = locked(path.with_name(f"{path.name}.lock"))
+        lock = file_lock(path.with_name(f"{path.name}.lock"))
     with lock:
         yield
 

@@ -13,7 +13,7 @@ from puna.access.caller import Caller
 from puna.access.errors import Unauthorized
 from puna.access.key import Key, id_of
 from puna.access.keyfile import add_key, read_keys, remove_key
-from puna.access.usage import Used, add_usage, read_usage, usage_path
+from puna.access.usage import KeyUsage, add_usage, read_usage, usage_path
 from puna.errors import PunaError
 
 _log = logging.getLogger(__name__)
@@ -33,21 +33,21 @@ class Keyring:
         self._stamp = _stamp(path)
         self._keys = {key.id: key for key in read_keys(path)}
         self._accounts: dict[str, Account] = {}
-        self._used = read_usage(usage_path(path))
-        self._asks = self._stamp is not None
+        self._usage = read_usage(usage_path(path))
+        self._requires_key = self._stamp is not None
 
     @property
-    def asks(self) -> bool:
+    def requires_key(self) -> bool:
         """Whether requests need a key: the file exists, or has existed since the server started."""
         self._refresh()
-        return self._asks
+        return self._requires_key
 
     def find(self, secret: str) -> Key:
         """The key with this secret. Raises Unauthorized."""
         if not secret:
             raise Unauthorized(f"this server asks for a key: {_HINT}")
         key = self._keys.get(id_of(secret))
-        if key is None or not key.is_of(secret):
+        if key is None or not key.matches(secret):
             raise Unauthorized(f"this server does not know that key: {_HINT}")
         if key.expired(datetime.now(timezone.utc)):
             raise Unauthorized("your key has expired")
@@ -62,36 +62,36 @@ class Keyring:
     def _account(self, key: Key) -> Account:
         if key.id not in self._accounts:
             self._accounts[key.id] = Account()
-            self._accounts[key.id].known = self._used.get(key.id, Used())
+            self._accounts[key.id].saved = self._usage.get(key.id, KeyUsage())
         return self._accounts[key.id]
 
-    def listed(self) -> list[tuple[Key, Used]]:
+    def keys_and_usage(self) -> list[tuple[Key, KeyUsage]]:
         """Every key and its use."""
         self._refresh()
-        return [(key, self._account(key).used) for key in list(self._keys.values())]
+        return [(key, self._account(key).usage) for key in list(self._keys.values())]
 
     def add(self, key: Key) -> None:
         """Add `key` to the file. Raises BadRequest when its name is taken, PunaError."""
         add_key(self._path, key)
 
-    def remove(self, named: str) -> Key:
+    def remove(self, name_or_id: str) -> Key:
         """Remove the key with this name or id from the file. Raises NotFound, PunaError."""
-        return remove_key(self._path, named)
+        return remove_key(self._path, name_or_id)
 
     async def save(self) -> None:
         """Save the use since the last call. After a PunaError, the next call saves it."""
-        counted = {id: account.taken() for id, account in self._accounts.items() if account.counted.last}
-        if not counted:
+        unsaved = {id: account.take() for id, account in self._accounts.items() if account.unsaved.last}
+        if not unsaved:
             return
-        path, known = usage_path(self._path), set(self._keys)
+        path, ids = usage_path(self._path), set(self._keys)
         try:
-            self._used = await asyncio.to_thread(add_usage, path, counted, known)
+            self._usage = await asyncio.to_thread(add_usage, path, unsaved, ids)
         except PunaError:
-            for id, used in counted.items():
-                self._accounts[id].counted.add(used)
+            for id, usage in unsaved.items():
+                self._accounts[id].unsaved.add(usage)
             raise
-        for id in self._used.keys() & self._accounts.keys():
-            self._accounts[id].known = self._used[id]
+        for id in self._usage.keys() & self._accounts.keys():
+            self._accounts[id].saved = self._usage[id]
 
     def _refresh(self) -> None:
         stamp = _stamp(self._path)
@@ -102,7 +102,7 @@ class Keyring:
             _log.warning("%s is gone, so no key is accepted; restart the server to serve without", self._path)
             self._keys = {}
             return
-        self._asks = True
+        self._requires_key = True
         try:
             self._keys = {key.id: key for key in read_keys(self._path)}
         except PunaError as error:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from puna.access.keyfile import changing, decode_file
+from puna.access.keyfile import decode_file, exclusive_access
 from puna.library import write_private
 
 FORMAT = 1
 DAY = 86_400
 
 
-class Used(msgspec.Struct, omit_defaults=True):
+class KeyUsage(msgspec.Struct, omit_defaults=True):
     """One key's use. `last` is in seconds since 1970, `day` in UTC days since then."""
 
     last: int = 0
@@ -30,7 +30,7 @@ class Used(msgspec.Struct, omit_defaults=True):
         """The tokens of `day`."""
         return self.tokens if self.day == day else 0
 
-    def add(self, other: Used) -> None:
+    def add(self, other: KeyUsage) -> None:
         """Add the use of `other`."""
         day = max(self.day, other.day)
         self.tokens = self.on(day) + other.on(day)
@@ -40,7 +40,7 @@ class Used(msgspec.Struct, omit_defaults=True):
 
 class _UsageFile(msgspec.Struct):
     format: int
-    used: dict[str, Used]
+    used: dict[str, KeyUsage]
 
 
 def usage_path(keys: Path) -> Path:
@@ -48,7 +48,7 @@ def usage_path(keys: Path) -> Path:
     return keys.with_name(f"{keys.stem}-usage.json")
 
 
-def read_usage(path: Path) -> dict[str, Used]:
+def read_usage(path: Path) -> dict[str, KeyUsage]:
     """The use of each key, by its id. Raises PunaError when the file is invalid."""
     try:
         return decode_file(path, path.read_bytes(), _UsageFile, FORMAT).used
@@ -56,15 +56,15 @@ def read_usage(path: Path) -> dict[str, Used]:
         return {}
 
 
-def add_usage(path: Path, counted: dict[str, Used], known: set[str]) -> dict[str, Used]:
-    """Add counted use to the file, and return the sums. Keys that are not `known` are dropped.
+def add_usage(path: Path, unsaved: dict[str, KeyUsage], ids: set[str]) -> dict[str, KeyUsage]:
+    """Add unsaved use to the file, and return the sums. Keys that are not in `ids` are dropped.
 
     Raises PunaError.
     """
-    with changing(path):
-        used = {id: entry for id, entry in read_usage(path).items() if id in known}
-        for id, entry in counted.items():
-            if id in known:
-                used.setdefault(id, Used()).add(entry)
-        write_private(path, msgspec.json.encode(_UsageFile(FORMAT, used)))
-        return used
+    with exclusive_access(path):
+        usage = {id: entry for id, entry in read_usage(path).items() if id in ids}
+        for id, entry in unsaved.items():
+            if id in ids:
+                usage.setdefault(id, KeyUsage()).add(entry)
+        write_private(path, msgspec.json.encode(_UsageFile(FORMAT, usage)))
+        return usage

@@ -38,7 +38,7 @@ def call_arguments(given: Any) -> dict[str, Any]:
     """
     if isinstance(given, str):
         with suppress(msgspec.DecodeError, RecursionError):
-            given = msgspec.json.decode(gojson.mended(given.encode("utf-8", "replace") or b"{}"))
+            given = msgspec.json.decode(gojson.sanitize(given.encode("utf-8", "replace") or b"{}"))
     if given is None:
         return {}
     return given if isinstance(given, dict) else {_WHOLE: given}

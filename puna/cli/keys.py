@@ -19,7 +19,7 @@ from puna.human import human_time
 from puna.settings import Settings, parse_duration
 
 if TYPE_CHECKING:
-    from puna.access import Key, Used
+    from puna.access import Key, KeyUsage
 
 _SCOPES = ("infer", "manage", "admin")
 
@@ -68,12 +68,12 @@ def create(
     scopes = scope or ["infer"]
     for wrong in set(scopes) - set(_SCOPES):
         raise CommandFailed(f'unknown scope "{wrong}"; known are {", ".join(_SCOPES)}')
-    with _plainly():
+    with _key_errors():
         key, secret = new_key(
             name,
             scopes=scopes,
             models=model or [],
-            expires=_moment(expires) if expires else None,
+            expires=_parse_expiry(expires) if expires else None,
             requests_per_minute=requests_per_minute,
             tokens_per_day=tokens_per_day,
             concurrent=concurrent,
@@ -88,14 +88,14 @@ def create(
 @keys.command("list")
 def list_keys() -> None:
     """List keys, what they allow, and when each was last used."""
-    from puna.access import Used, read_keys, read_usage, usage_path
+    from puna.access import KeyUsage, read_keys, read_usage, usage_path
 
     path = Settings.from_environment().keys
-    with _plainly():
-        found = read_keys(path)
+    with _key_errors():
+        stored = read_keys(path)
         used = read_usage(usage_path(path))
     rows = [["NAME", "ID", "SCOPES", "MODELS", "LIMITS", "EXPIRES", "LAST USED"]]
-    rows += [_row(key, used.get(key.id, Used())) for key in found]
+    rows += [_row(key, used.get(key.id, KeyUsage())) for key in stored]
     print(columns(rows))
 
 
@@ -109,7 +109,7 @@ def revoke(names: Annotated[list[str], typer.Argument(help="Names or ids.", show
 
     path = Settings.from_environment().keys
     for name in names:
-        with _plainly():
+        with _key_errors():
             key = remove_key(path, name)
         print(f"revoked '{key.name}'")
 
@@ -117,7 +117,7 @@ def revoke(names: Annotated[list[str], typer.Argument(help="Names or ids.", show
 keys.command("rm", hidden=True)(revoke)
 
 
-def _row(key: Key, used: Used) -> list[str]:
+def _row(key: Key, used: KeyUsage) -> list[str]:
     now = datetime.now(timezone.utc)
     last = datetime.fromtimestamp(used.last, timezone.utc)
     return [
@@ -131,7 +131,7 @@ def _row(key: Key, used: Used) -> list[str]:
     ]
 
 
-def _limits(key: Key, used: Used, now: datetime) -> str:
+def _limits(key: Key, used: KeyUsage, now: datetime) -> str:
     today = used.on(int(now.timestamp()) // 86_400)
     limits = (
         (key.requests_per_minute, f"{key.requests_per_minute} requests/minute"),
@@ -142,22 +142,22 @@ def _limits(key: Key, used: Used, now: datetime) -> str:
     return ", ".join(words for limit, words in limits if limit) or "none"
 
 
-def _moment(written: str) -> datetime:
+def _parse_expiry(text: str) -> datetime:
     """When a key expires: a duration from now, or a date. Raises CommandFailed."""
     now = datetime.now(timezone.utc)
     try:
-        if written[:-1].isdecimal() and written.endswith("d"):
-            return now + timedelta(days=int(written[:-1]))
-        if written[:1].isdecimal() and "-" not in written:
-            return now + timedelta(seconds=parse_duration(written))
+        if text[:-1].isdecimal() and text.endswith("d"):
+            return now + timedelta(days=int(text[:-1]))
+        if text[:1].isdecimal() and "-" not in text:
+            return now + timedelta(seconds=parse_duration(text))
         # A date without a zone is local time.
-        return datetime.fromisoformat(written).astimezone(timezone.utc)
+        return datetime.fromisoformat(text).astimezone(timezone.utc)
     except (ValueError, OverflowError):
-        raise CommandFailed(f'cannot read "{written}" as 30d, 12h, or a date such as 2027-01-31') from None
+        raise CommandFailed(f'cannot read "{text}" as 30d, 12h, or a date such as 2027-01-31') from None
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
+def _key_errors() -> Iterator[None]:
     from puna.errors import PunaError
 
     try:

@@ -8,7 +8,7 @@ from puna.library.blobs import WrongDigest
 from puna.library.create import create
 from puna.library.doctor import Finding, Repair, check, repair
 from puna.library.durable import make_folder, write_errors, write_private
-from puna.library.lock import locked
+from puna.library.lock import file_lock
 from puna.library.manifests import Layer
 from puna.library.model import Model, describe
 from puna.library.names import Name
@@ -47,9 +47,9 @@ __all__ = [
     "check",
     "create",
     "describe",
+    "file_lock",
     "install",
     "is_public",
-    "locked",
     "make_folder",
     "pull",
     "push",

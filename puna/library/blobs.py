@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from puna.errors import BadRequest, NotFound, PunaError
-from puna.library.clone import linked, reflinked
+from puna.library.clone import hard_link, reflink
 from puna.library.durable import make_folder, move, sync, temporary_path, write, write_errors
 from puna.library.hashing import digest_of, digest_of_file
 from puna.library.lock import is_locked
-from puna.library.pins import STALE, Pins, is_pinned, touched
+from puna.library.pins import STALE, Pins, is_pinned, last_change
 
 RESUMABLE = 7 * 24 * 3600.0
 """Seconds after which an interrupted download may be removed."""
@@ -36,21 +36,21 @@ class WrongDigest(BadRequest):
 class Blobs:
     """The blobs in one folder, which is created with the first one.
 
-    `changing` is the store's lock. It is held while a blob is added or pinned, so that nobody removes it
+    `lock` is the store's lock. It is held while a blob is added or pinned, so that nobody removes it
     then.
     """
 
-    def __init__(self, folder: Path, changing: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, folder: Path, lock: Callable[[], AbstractContextManager[None]]) -> None:
         self.folder = folder
-        self._changing = changing
+        self._lock = lock
         self._pins = Pins()
 
     def path(self, digest: str) -> Path:
         """The path of the blob with this digest. Raises BadRequest unless it is "sha256:<64 hex>"."""
-        written = _DIGEST.fullmatch(digest)
-        if written is None:
+        match = _DIGEST.fullmatch(digest)
+        if match is None:
             raise BadRequest("invalid digest format")
-        number = written[1].lower()
+        number = match[1].lower()
         old = self._misnamed.get(number)
         return old if old and old.exists() else self.folder / f"sha256-{number}"
 
@@ -102,7 +102,7 @@ class Blobs:
 
     def adopt(self, path: Path) -> tuple[str, int]:
         """Turn a `temporary` file into a blob; returns digest and size. Raises PunaError."""
-        self._made_here(path)
+        self._check_folder(path)
         with write_errors(self.folder), open(path, "rb+", buffering=0) as file:
             digest, size = digest_of(file)
             os.fsync(file.fileno())
@@ -110,7 +110,7 @@ class Blobs:
 
     def place(self, path: Path, digest: str) -> None:
         """Turn a verified file of this folder into the blob `digest`. Raises PunaError."""
-        self._made_here(path)
+        self._check_folder(path)
         self.path(digest)
         with write_errors(self.folder), open(path, "rb+", buffering=0) as file:
             os.fsync(file.fileno())
@@ -137,8 +137,8 @@ class Blobs:
                     on_bytes(count)
 
             with write_errors(self.folder):
-                shared = reflinked(file.fileno(), path)
-                if shared or linked(source, file.fileno(), path):
+                shared = reflink(file.fileno(), path)
+                if shared or hard_link(source, file.fileno(), path):
                     digest, size = digest_of_file(path, read) if shared else digest_of(file, read)
                     sync(path)
                 else:
@@ -161,7 +161,7 @@ class Blobs:
         if not path.is_file():
             return False
         # A read-only store removes nothing.
-        with suppress(OSError, PunaError), self._changing():
+        with suppress(OSError, PunaError), self._lock():
             self._pins.add(path, path)
         return path.is_file()
 
@@ -170,18 +170,18 @@ class Blobs:
         for path in map(self.path, digests):
             self._pins.remove(path)
 
-    def made(self, digest: str) -> bool:
+    def is_new(self, digest: str) -> bool:
         """Whether this process created the blob, and no manifest or request has named it since."""
-        return self._pins.made(self.path(digest))
+        return self._pins.is_new(self.path(digest))
 
     def discard(self, digest: str) -> None:
-        """Remove the blob if it is `made`. The caller holds `changing`. Raises PunaError."""
+        """Remove the blob if it is `is_new`. The caller holds `lock`. Raises PunaError."""
         with write_errors(self.folder):
-            if self.made(digest):
+            if self.is_new(digest):
                 self.path(digest).unlink(missing_ok=True)
 
     def remove_unless_pinned(self, digest: str) -> None:
-        """Remove a blob without a manifest, unless it is pinned. The caller holds `changing`."""
+        """Remove a blob without a manifest, unless it is pinned. The caller holds `lock`."""
         path = self.path(digest)
         with write_errors(self.folder), suppress(FileNotFoundError):
             if not is_pinned(path.lstat()):
@@ -211,7 +211,7 @@ class Blobs:
             limit = RESUMABLE if transfer else STALE
             with suppress(FileNotFoundError):
                 state = entry.stat()
-                if time.time() - touched(state) > limit:
+                if time.time() - last_change(state) > limit:
                     yield path, state.st_size
 
     def _is_under_way(self, partial: str) -> bool:
@@ -221,22 +221,22 @@ class Blobs:
     @cached_property
     def _misnamed(self) -> dict[str, Path]:
         """Blobs with old names: "sha256:" or capital digits."""
-        found: dict[str, Path] = {}
+        paths: dict[str, Path] = {}
         with suppress(OSError):
             for entry in _files(self.folder):
-                written = _DIGEST.fullmatch(entry.name)
-                if written and entry.name != f"sha256-{written[1].lower()}":
-                    found[written[1].lower()] = Path(entry.path)
-        return found
+                match = _DIGEST.fullmatch(entry.name)
+                if match and entry.name != f"sha256-{match[1].lower()}":
+                    paths[match[1].lower()] = Path(entry.path)
+        return paths
 
-    def _made_here(self, path: Path) -> None:
+    def _check_folder(self, path: Path) -> None:
         if path.parent != self.folder:
             raise ValueError(f"{path} was not made in {self.folder}")
 
     def _keep(self, path: Path, digest: str) -> str:
         # Replaces an existing blob, because that may be damaged, and this one was just verified.
         target = self.path(digest)
-        with self._changing(), write_errors(self.folder):
+        with self._lock(), write_errors(self.folder):
             self._pins.add(path, target)
             move(path, target)
         return digest

@@ -11,24 +11,24 @@ _FICLONE = 0x40049409
 """ioctl_ficlone(2): the target shares the source's blocks until one of them is written to."""
 
 
-def reflinked(source: int, target: Path) -> bool:
+def reflink(source: int, target: Path) -> bool:
     """Make `target` a reflink of the open file `source`; False if that is impossible."""
     if sys.platform != "linux":
         return False
     import fcntl
 
-    made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
-        fcntl.ioctl(made, _FICLONE, source)
+        fcntl.ioctl(file, _FICLONE, source)
     except OSError:  # Unsupported by this file system, or between these two.
         os.unlink(target)
         return False
     finally:
-        os.close(made)
+        os.close(file)
     return True
 
 
-def linked(path: Path, source: int, target: Path) -> bool:
+def hard_link(path: Path, source: int, target: Path) -> bool:
     """Make `target` a hard link to the file at `path`, open as `source`; False if that is impossible."""
     try:
         os.link(path.resolve(strict=True), target)

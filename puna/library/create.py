@@ -15,7 +15,7 @@ from puna.library.drafts import draft_of
 from puna.library.manifests import IMAGE, Layer
 from puna.library.model import Model, describe
 from puna.library.names import Name
-from puna.library.parts import ModelPart, PartBuilder, Quantize, quantized
+from puna.library.parts import ModelPart, PartBuilder, Quantize, quantize_part
 from puna.library.recipe import Recipe
 from puna.library.store import Library
 from puna.types import Message, Progress, Report
@@ -45,24 +45,24 @@ def create(
     """
     name = library.resolve(name)
     base = library.open(recipe.base) if recipe.base else None
-    with ExitStack() as made:
-        builder = PartBuilder(library, report, made)
-        items = _inherited(library, base, made) if base else builder.model(recipe.files or {})
+    with ExitStack() as cleanup:
+        builder = PartBuilder(library, report, cleanup)
+        items = _inherit(library, base, cleanup) if base else builder.model(recipe.files or {})
         at, weights = _weights(items)
         items = [*items, *builder.adapters(recipe.adapters, weights.metadata)]
-        draft = draft_of(recipe, weights, builder, made, quantize)
+        draft = draft_of(recipe, weights, builder, cleanup, quantize)
         if draft:
             items = [*(item for item in items if _media_type(item) != _DRAFT), draft]
         if recipe.quantize:
-            items[at] = weights = quantized(weights, recipe.quantize, builder, quantize)
+            items[at] = weights = quantize_part(weights, recipe.quantize, builder, quantize)
         config = _config(weights.metadata, base, recipe)
         if draft:
             config["draft"] = {"model_format": "gguf", "architecture": draft.metadata.architecture}
         with _BlobTransaction(library) as transaction:
             layers = [transaction.part(item) if isinstance(item, ModelPart) else item for item in items]
             parameters, detected = base.parameters if base else {}, dict[Layer, str]()
-            if not base and (known := recognize(weights.metadata.chat_template)):
-                title, template, stop = known
+            if not base and (recognized := recognize(weights.metadata.chat_template)):
+                title, template, stop = recognized
                 parameters = {"stop": list(stop)}
                 layer = transaction.text("template", template)
                 detected[layer] = f"using autodetected template {title}"
@@ -76,10 +76,10 @@ def create(
     report(Progress(status="success"))
 
 
-def _inherited(library: Library, base: Model, made: ExitStack) -> list[ModelPart | Layer]:
-    """The layers of the base, pinned until the end of `made`."""
+def _inherit(library: Library, base: Model, cleanup: ExitStack) -> list[ModelPart | Layer]:
+    """The layers of the base, pinned until the end of `cleanup`."""
     items: list[ModelPart | Layer] = []
-    made.callback(library.unpin_blobs, [layer.digest for layer in base.layers])
+    cleanup.callback(library.unpin_blobs, [layer.digest for layer in base.layers])
     for layer in base.layers:
         library.blobs.pin(layer.digest)
         source, path = base.name.display(), library.blobs.path(layer.digest)
@@ -103,9 +103,9 @@ def _weights(items: Sequence[ModelPart | Layer]) -> tuple[int, ModelPart]:
 
 def _config(metadata: Metadata, base: Model | None, recipe: Recipe) -> dict[str, Any]:
     """Ollama's ConfigV2 (types/model/config.go)."""
-    given = {"renderer": recipe.renderer, "parser": recipe.parser, "requires": recipe.requires}
+    fields = {"renderer": recipe.renderer, "parser": recipe.parser, "requires": recipe.requires}
     config = {key: base.config[key] for key in _INHERITED if base.config.get(key)} if base else {}
-    config |= {key: text for key, text in given.items() if text}
+    config |= {key: text for key, text in fields.items() if text}
     if not recipe.template and (name := recipe.names.get(metadata.architecture)):
         config = {"renderer": name, "parser": name, **config}
     return {**describe(metadata), **config, **recipe.overrides()}
@@ -190,5 +190,5 @@ class _BlobTransaction:
         return Layer(IMAGE + kind, *self._texts[text])
 
     def status(self, layer: Layer) -> str:
-        new = layer.digest in self._placed and self._library.blobs.made(layer.digest)
+        new = layer.digest in self._placed and self._library.blobs.is_new(layer.digest)
         return f"{'creating new' if new else 'using existing'} layer {layer.digest}"

@@ -68,14 +68,14 @@ def repair(
     Only `pull` replaces an unreadable manifest. While there is one, no blob is removed. The notes report
     failures, including those of `pull`.
     """
-    found = list(findings)
+    problems = list(findings)
     failures: dict[Path | Name, str] = {}
-    for finding in found:
+    for finding in problems:
         try:
             _prepare(finding)
         except (OSError, PunaError) as error:
             failures[finding.path] = _reason(error)
-    suffering = [name for finding in found if finding.kind in _PULLED for name in finding.models]
+    suffering = [name for finding in problems if finding.kind in _PULLED for name in finding.models]
     for name in dict.fromkeys(suffering):
         try:
             if pull and not _whole(library, name):
@@ -85,8 +85,8 @@ def repair(
     try:
         library.prune()
     except PunaError as error:
-        failures.update({finding.path: str(error) for finding in found if finding.kind == "unused"})
-    return [_outcome(library, finding, failures) for finding in found]
+        failures.update({finding.path: str(error) for finding in problems if finding.kind == "unused"})
+    return [_outcome(library, finding, failures) for finding in problems]
 
 
 @dataclass
@@ -112,7 +112,7 @@ def _findings(library: Library, report: Report) -> Iterator[Finding]:
         if name is None:
             foreign.append(path)
         elif path.exists() and not _readable(path):
-            yield _unreadable(path, (name,))
+            yield _permission_finding(path, (name,))
         else:
             try:
                 layers = manifests.decode(path.read_bytes()).blobs
@@ -130,7 +130,7 @@ def _findings(library: Library, report: Report) -> Iterator[Finding]:
                 kind="missing", path=blob.path, problem=f"{blob.title} is missing", models=blob.models
             )
         elif not _readable(blob.path):
-            yield _unreadable(blob.path, blob.models)
+            yield _permission_finding(blob.path, blob.models)
         else:
             there.append(blob)
     yield from _contents(there, report)
@@ -171,15 +171,15 @@ def _contents(blobs: list[_Blob], report: Report) -> Iterator[Finding]:
             report(Progress(status="checking", digest=digest, total=total, completed=before + count))
 
         try:
-            found, size = digest_of_file(blob.path, on_bytes)
+            digest, size = digest_of_file(blob.path, on_bytes)
         except (OSError, PunaError) as error:
             if blob.path.exists():  # Otherwise its model was removed meanwhile.
                 problem = f"{blob.title} cannot be read: {_reason(error)}"
                 yield Finding(kind="damaged", path=blob.path, problem=problem, models=blob.models)
             continue
         before += size
-        if found != _digest(blob.path):
-            problem = f"{blob.title} is damaged: {size} bytes with digest {found}"
+        if digest != _digest(blob.path):
+            problem = f"{blob.title} is damaged: {size} bytes with digest {digest}"
             yield Finding(kind="damaged", path=blob.path, problem=problem, models=blob.models)
             continue
         for name, layer in blob.uses:
@@ -243,7 +243,7 @@ def _readable(path: Path) -> bool:
     return os.access(path, os.R_OK) and bool(path.stat().st_mode & stat.S_IRUSR)
 
 
-def _unreadable(path: Path, models: tuple[Name, ...]) -> Finding:
+def _permission_finding(path: Path, models: tuple[Name, ...]) -> Finding:
     mode = stat.filemode(path.stat().st_mode)
     problem = f"{_titles(models)}: {path} cannot be read: its mode is {mode}"
     return Finding(kind="permission", path=path, problem=problem, models=models)

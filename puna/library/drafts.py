@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from puna.errors import BadRequest, NotFound
 from puna.gguf import cached_metadata, disagreement, read_metadata
 from puna.library.manifests import IMAGE
-from puna.library.parts import ModelPart, PartBuilder, Quantize, quantized
+from puna.library.parts import ModelPart, PartBuilder, Quantize, quantize_part
 from puna.library.purposes import needs_hidden_states, pooling_capability, recurrent
 from puna.library.recipe import Recipe
 from puna.load import ROLLBACKS
@@ -16,11 +16,11 @@ _TOKENS = "tokenizer.ggml.tokens"
 
 
 def draft_of(
-    recipe: Recipe, model: ModelPart, builder: PartBuilder, made: ExitStack, quantize: Quantize
+    recipe: Recipe, model: ModelPart, builder: PartBuilder, cleanup: ExitStack, quantize: Quantize
 ) -> ModelPart | None:
     """The draft model of a recipe; None for none. Raises BadRequest, NotFound, InvalidName."""
     if recipe.draft:
-        part = _installed(recipe.draft, builder, made)
+        part = _open_draft(recipe.draft, builder, cleanup)
     elif recipe.draft_files:
         parts = builder.model(recipe.draft_files)
         part = next(part for part in parts if part.kind == "model")
@@ -30,11 +30,11 @@ def draft_of(
         name = recipe.draft or ", ".join(recipe.draft_files)
         raise BadRequest(f"draft model '{name}': {problem}", "draft" if recipe.draft else "draft_files")
     if recipe.draft_quantize:
-        part = quantized(part, recipe.draft_quantize, builder, quantize)
+        part = quantize_part(part, recipe.draft_quantize, builder, quantize)
     return part._replace(kind="draft")
 
 
-def _installed(name: str, builder: PartBuilder, made: ExitStack) -> ModelPart:
+def _open_draft(name: str, builder: PartBuilder, cleanup: ExitStack) -> ModelPart:
     library = builder.library
     try:
         model = library.open(name)
@@ -43,7 +43,7 @@ def _installed(name: str, builder: PartBuilder, made: ExitStack) -> ModelPart:
     weights = model.weights
     digest = next(layer.digest for layer in model.layers if layer.media_type == IMAGE + "model")
     library.blobs.pin(digest)
-    made.callback(library.unpin_blobs, [digest])
+    cleanup.callback(library.unpin_blobs, [digest])
     return ModelPart("model", weights, cached_metadata(weights), digest, model.name.display())
 
 

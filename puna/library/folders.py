@@ -16,7 +16,7 @@ class Folders:
     """Caches listings by path. Thread-safe."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[int, int], list[FolderEntry]]] = {}
+        self._cache: dict[str, tuple[tuple[int, int], list[FolderEntry]]] = {}
 
     def entries(self, folder: str) -> list[FolderEntry]:
         """The entries of `folder`; empty when it is missing or no folder. Raises OSError if unreadable.
@@ -26,19 +26,19 @@ class Folders:
         try:
             state = os.stat(folder)
             stamp = (state.st_mtime_ns, state.st_ino)
-            known = self._known.get(folder)
-            if known and known[0] == stamp:
-                return known[1]
+            cached = self._cache.get(folder)
+            if cached and cached[0] == stamp:
+                return cached[1]
             with os.scandir(folder) as listing:
-                found = [(entry.name, _is_file(entry)) for entry in listing]
+                entries = [(entry.name, _is_file(entry)) for entry in listing]
         except (FileNotFoundError, NotADirectoryError):
-            self._known.pop(folder, None)
+            self._cache.pop(folder, None)
             if _leads_nowhere(folder):
                 raise
             return []
         if time.time_ns() - state.st_mtime_ns > _SETTLED:
-            self._known[folder] = (stamp, found)
-        return found
+            self._cache[folder] = (stamp, entries)
+        return entries
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

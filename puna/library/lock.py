@@ -16,9 +16,9 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Hold the lock of the file at `path`, created if missing; waits for it. Raises OSError."""
-    file = _opened(path)
+    file = _open(path)
     try:
         while not try_lock(file):
             time.sleep(_LOOK_AGAIN)
@@ -39,7 +39,7 @@ def is_locked(path: Path) -> bool:
         os.close(file)
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError:

@@ -118,8 +118,8 @@ class Model:
     @cached_property
     def template(self) -> str | None:
         """The Go template, if any."""
-        found = self._texts("template") or self._texts("prompt")
-        return found[-1] if found else None
+        templates = self._texts("template") or self._texts("prompt")
+        return templates[-1] if templates else None
 
     @cached_property
     def system(self) -> str:
@@ -156,8 +156,8 @@ class Model:
     @cached_property
     def lengths(self) -> dict[str, int]:
         """`context_length` (tokens) and `embedding_length` (numbers), if the GGUF file has them."""
-        found = {name: self.metadata.arch(name) for name in ("context_length", "embedding_length")}
-        return {name: length for name, length in found.items() if isinstance(length, int) and length}
+        values = {name: self.metadata.arch(name) for name in ("context_length", "embedding_length")}
+        return {name: length for name, length in values.items() if isinstance(length, int) and length}
 
     @cached_property
     def chat_template(self) -> str | None:
@@ -193,15 +193,15 @@ class Model:
     def _capabilities(self) -> tuple[str, ...]:
         if purpose := pooling_capability(self.metadata):
             return (purpose,)
-        found = ["completion"]
+        capabilities = ["completion"]
         if any(key in self.metadata.values for key in _FILL_IN) or ".Suffix" in (self.template or ""):
-            found.append("insert")
+            capabilities.append("insert")
         if self.projectors:
             # A projector without audio keys is for images.
-            hears = cached_metadata(self.projectors[0]).values.get("clip.has_audio_encoder")
-            sees = cached_metadata(self.projectors[0]).values.get("clip.has_vision_encoder", not hears)
-            found += ["vision"] * bool(sees) + ["audio"] * bool(hears)
-        return tuple(found)
+            audio = cached_metadata(self.projectors[0]).values.get("clip.has_audio_encoder")
+            vision = cached_metadata(self.projectors[0]).values.get("clip.has_vision_encoder", not audio)
+            capabilities += ["vision"] * bool(vision) + ["audio"] * bool(audio)
+        return tuple(capabilities)
 
     def _layers(self, kind: str) -> list[Layer]:
         return [layer for layer in self.layers if layer.media_type == IMAGE + kind]

@@ -34,24 +34,24 @@ class Name:
     @classmethod
     def parse(cls, text: str) -> Name:
         """Parse a name that a user wrote; missing parts get their defaults. Raises InvalidName."""
-        written = _WRITTEN.fullmatch(text)
-        if written is None:
+        match = _WRITTEN.fullmatch(text)
+        if match is None:
             raise InvalidName("invalid model name")
         return cls(
-            host=written["host"] or DEFAULT_HOST,
-            namespace=written["namespace"] or DEFAULT_NAMESPACE,
-            model=written["model"],
-            tag=written["tag"] or DEFAULT_TAG,
+            host=match["host"] or DEFAULT_HOST,
+            namespace=match["namespace"] or DEFAULT_NAMESPACE,
+            model=match["model"],
+            tag=match["tag"] or DEFAULT_TAG,
         )
 
     @classmethod
     @lru_cache(maxsize=4096)  # Cached, because every listing parses every name again.
     def from_path(cls, path: str) -> Name:
         """The name stored at `path`, which is relative to the manifests. Raises InvalidName."""
-        stored = _STORED.fullmatch(path)
-        if stored is None:
+        match = _STORED.fullmatch(path)
+        if match is None:
             raise InvalidName("invalid model name")
-        return cls(*stored.groups())
+        return cls(*match.groups())
 
     def path(self) -> PurePosixPath:
         """The path of its manifest below the manifests' folder: `host/namespace/model/tag`."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from puna.errors import BadRequest, LoadFailed
 from puna.gguf import Metadata, cached_metadata
 from puna.library.durable import write_errors
-from puna.library.split import Shard, merge, ordered, split_count, stem
+from puna.library.split import Shard, merge, order_shards, split_count, stem
 from puna.library.store import Library
 from puna.library.working_folder import working_folder
 from puna.types import Progress, Report
@@ -33,18 +33,18 @@ class ModelPart(NamedTuple):
 
 
 class PartBuilder:
-    """Builds parts. The end of `made` removes temporary files that have not become blobs."""
+    """Builds parts. The end of `cleanup` removes temporary files that have not become blobs."""
 
-    def __init__(self, library: Library, report: Report, made: ExitStack) -> None:
-        self.library, self.report, self._made = library, report, made
+    def __init__(self, library: Library, report: Report, cleanup: ExitStack) -> None:
+        self.library, self.report, self._cleanup = library, report, cleanup
 
     def temporary(self) -> Path:
-        return self._made.enter_context(self.library.blobs.temporary())
+        return self._cleanup.enter_context(self.library.blobs.temporary())
 
     def model(self, files: dict[str, str]) -> list[ModelPart]:
         """The parts in `files`, exactly one of them a model. Raises BadRequest naming the file."""
         if self._safetensors(files):
-            return self._converted(files)
+            return self._convert(files)
         parts = self._ggufs(files)
         models = [part.source for part in parts if part.kind == "model"]
         if len(models) > 1:
@@ -58,7 +58,7 @@ class PartBuilder:
         if not files:
             return []
         if self._safetensors(files):
-            return [self._converted_adapter(files, base)]
+            return [self._convert_adapter(files, base)]
         parts = self._ggufs(files)
         for part in parts:
             if part.kind != "adapter":
@@ -94,44 +94,44 @@ class PartBuilder:
                 split.setdefault(stem(shard), []).append(shard)
             else:
                 whole.append(ModelPart(_kind(name, metadata), path, metadata, digest, name))
-        return whole + [self._merged(shards) for shards in split.values()]
+        return whole + [self._merge(shards) for shards in split.values()]
 
-    def _merged(self, shards: list[Shard]) -> ModelPart:
-        parts, path = ordered(shards), self.temporary()
+    def _merge(self, shards: list[Shard]) -> ModelPart:
+        parts, path = order_shards(shards), self.temporary()
         with write_errors(self.library.root):
             merge(parts, path, _bar(self.report, "merging GGUF parts"))
         name = parts[0].name
         metadata = _read(name, path)
         return ModelPart(_kind(name, metadata), path, metadata, "", name)
 
-    def _converted(self, files: dict[str, str]) -> list[ModelPart]:
+    def _convert(self, files: dict[str, str]) -> list[ModelPart]:
         from puna.library.convert import convert, convert_projector
 
         status, model, projector = "converting model", self.temporary(), self.temporary()
         self.report(Progress(status=status))
-        with self.laid_out(files) as folder:
+        with self.checkpoint_folder(files) as folder:
             convert(folder, model, _bar(self.report, status))
-            sees = convert_projector(folder, projector, _bar(self.report, status))
+            vision = convert_projector(folder, projector, _bar(self.report, status))
         parts = [ModelPart("model", model, cached_metadata(model))]
-        return [*parts, ModelPart("projector", projector, cached_metadata(projector))] if sees else parts
+        return [*parts, ModelPart("projector", projector, cached_metadata(projector))] if vision else parts
 
-    def _converted_adapter(self, files: dict[str, str], base: Metadata) -> ModelPart:
+    def _convert_adapter(self, files: dict[str, str], base: Metadata) -> ModelPart:
         from puna.library.convert import convert_adapter
 
         status, path = "converting adapter", self.temporary()
         self.report(Progress(status=status))
-        with self.laid_out(files) as folder:
+        with self.checkpoint_folder(files) as folder:
             convert_adapter(folder, path, base, _bar(self.report, status))
         return ModelPart("adapter", path, cached_metadata(path))
 
     @contextmanager
-    def laid_out(self, files: dict[str, str]) -> Iterator[Path]:
+    def checkpoint_folder(self, files: dict[str, str]) -> Iterator[Path]:
         """A folder with the blobs under their file names."""
 
-        def waiting() -> None:
+        def on_wait() -> None:
             self.report(Progress(status="waiting for another model to be converted"))
 
-        with write_errors(self.library.root), working_folder(self.library.root, "convert", waiting) as folder:
+        with write_errors(self.library.root), working_folder(self.library.root, "convert", on_wait) as folder:
             for name, digest in files.items():
                 path = folder / name
                 try:
@@ -142,7 +142,7 @@ class PartBuilder:
             yield folder
 
 
-def quantized(part: ModelPart, kind: str, builder: PartBuilder, quantize: Quantize) -> ModelPart:
+def quantize_part(part: ModelPart, kind: str, builder: PartBuilder, quantize: Quantize) -> ModelPart:
     """The model in `part` with its weights stored as `kind`. Raises BadRequest unless they are floats."""
     have = part.metadata.precision
     if not have:
@@ -185,8 +185,8 @@ def _kind(name: str, metadata: Metadata) -> str:
     if metadata.architecture == "unknown":
         raise BadRequest(f"{name}: it does not say which architecture it is of")
     if not metadata.arch("block_count"):
-        sees = metadata.arch("has_vision_encoder") or metadata.arch("has_audio_encoder")
-        if metadata.arch("vision.block_count") or (metadata.architecture == "clip" and sees):
+        encodes = metadata.arch("has_vision_encoder") or metadata.arch("has_audio_encoder")
+        if metadata.arch("vision.block_count") or (metadata.architecture == "clip" and encodes):
             return "projector"
     return "model"
 

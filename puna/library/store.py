@@ -19,7 +19,7 @@ from puna.library import manifests
 from puna.library.blobs import Blobs
 from puna.library.durable import make_folder, move, sync_folder, temporary_path, write, write_errors
 from puna.library.folders import Folders
-from puna.library.lock import locked
+from puna.library.lock import file_lock
 from puna.library.manifests import Layer
 from puna.library.model import Model
 from puna.library.names import Name
@@ -42,8 +42,8 @@ class Library:
         """`no_prune` (OLLAMA_NOPRUNE): remove blobs only with their models."""
         self.root = root
         self._no_prune = no_prune
-        self._mine = threading.Lock()
-        self.blobs = Blobs(root / "blobs", self._changing)
+        self._thread_lock = threading.Lock()
+        self.blobs = Blobs(root / "blobs", self._lock)
         self._manifests = root / "manifests"
         self._folders = Folders()
         self._reader = Reader(self.blobs)
@@ -55,29 +55,29 @@ class Library:
 
     def open(self, name: str | Name) -> Model:
         """The model of this name. Raises InvalidName, NotFound, LoadFailed if it is damaged or unreadable."""
-        found = self.resolve(name)
+        resolved = self.resolve(name)
         try:
-            model = self._reader.model(found, self._path(found))
+            model = self._reader.model(resolved, self._path(resolved))
         except OSError as error:
-            raise _unread(error, _not_found(name)) from None
+            raise _read_error(error, _not_found(name)) from None
         for layer in model.layers:
             if not self.blobs.path(layer.digest).is_file():
-                raise LoadFailed(f"model '{found.display()}' is damaged: {layer.digest} is missing")
+                raise LoadFailed(f"model '{resolved.display()}' is damaged: {layer.digest} is missing")
         return model
 
     def list(self) -> builtins.list[Model]:
         """All models, newest first. Omits damaged ones with a warning."""
-        found: dict[Name, Model] = {}
+        models: dict[Name, Model] = {}
         for name, path in manifests.list_manifests(self._folders, self._manifests):
             if name is None:
                 log.warning("left out of the list: %s cannot be read", path)
                 continue
             try:
-                found[name] = self._reader.model(name, path)
+                models[name] = self._reader.model(name, path)
             except (OSError, LoadFailed) as error:
                 log.warning("left out of the list: %s: %s", name.display(), error)
-        self._reader.forget_all_but(found.keys())
-        return sorted(found.values(), key=lambda model: model.modified_at, reverse=True)
+        self._reader.forget_all_but(models.keys())
+        return sorted(models.values(), key=lambda model: model.modified_at, reverse=True)
 
     def copy(self, source: str, destination: str) -> None:
         """Give a model a second name. Raises BadRequest for an invalid name, NotFound without a source."""
@@ -86,26 +86,26 @@ class Library:
         missing = f'model "{source}" not found'
         self._read(old, missing)
         if old != new:
-            with self._changing():
+            with self._lock():
                 self._replace(new, self._read(old, missing))
 
     def delete(self, name: str | Name) -> None:
         """Remove a model, and the blobs that no other model uses. Raises InvalidName, NotFound."""
-        found = self.resolve(name)
-        self._read(found, _not_found(name))
-        with self._changing():
-            content = self._read(found, _not_found(name))
-            self._unlink(found)
+        resolved = self.resolve(name)
+        self._read(resolved, _not_found(name))
+        with self._lock():
+            content = self._read(resolved, _not_found(name))
+            self._unlink(resolved)
             self._release(content)
 
     def unpin_blobs(self, digests: Iterable[str]) -> None:
         """Unpin these blobs, unless another process has pinned them, too."""
-        with suppress(PunaError), self._changing():  # A read-only store has no pins.
+        with suppress(PunaError), self._lock():  # A read-only store has no pins.
             self.blobs.unpin(digests)
 
     def discard_blobs(self, digests: Iterable[str]) -> None:
-        """Remove those of these blobs for which `Blobs.made` holds. Raises PunaError."""
-        with self._changing():
+        """Remove those of these blobs for which `Blobs.is_new` holds. Raises PunaError."""
+        with self._lock():
             for digest in digests:
                 self.blobs.discard(digest)
 
@@ -140,32 +140,32 @@ class Library:
         """
         if not self.root.is_dir():
             return
-        with self._changing(), write_errors(self.root):
+        with self._lock(), write_errors(self.root):
             self.blobs.rename()
             for path, _ in self.unused():
                 path.unlink(missing_ok=True)
 
     def unused(self) -> builtins.list[tuple[Path, int]]:
         """The files that `prune` would remove, and their sizes in bytes. Raises OSError."""
-        found = list(self.blobs.unused(None if self._no_prune else self._used()))
+        files = list(self.blobs.unused(None if self._no_prune else self._used()))
         for path in self._manifests.glob(".*-partial"):
             with suppress(FileNotFoundError):
                 state = path.stat()
                 if time.time() - state.st_mtime > STALE:
-                    found.append((path, state.st_size))
-        return found
+                    files.append((path, state.st_size))
+        return files
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         """The store's lock, for changes of manifests and their blobs. One thread of all processes holds it.
 
         Raises PunaError if the store is not writable.
         """
         with ExitStack() as locks:
-            locks.enter_context(self._mine)
+            locks.enter_context(self._thread_lock)
             with write_errors(self.root):
                 make_folder(self.root)
-                locks.enter_context(locked(self.root / _LOCK))
+                locks.enter_context(file_lock(self.root / _LOCK))
             yield
 
     def _path(self, name: Name) -> Path:
@@ -176,20 +176,20 @@ class Library:
         try:
             return self._path(name).read_bytes()
         except OSError as error:
-            raise _unread(error, missing) from None
+            raise _read_error(error, missing) from None
 
     def _write(self, name: Name, content: bytes) -> None:
         name = self.resolve(name)
-        with self._changing():
+        with self._lock():
             self._replace(name, content)
 
     def _replace(self, name: Name, content: bytes) -> None:
         """Replace a manifest, and remove the blobs that only the old one had."""
         try:
-            named = manifests.decode(content).blobs
+            layers = manifests.decode(content).blobs
         except msgspec.DecodeError as error:
             raise LoadFailed(f"the manifest for '{name.display()}' is damaged: {error}") from error
-        self._check(named)
+        self._check(layers)
         path, old = self._path(name), None
         with suppress(OSError):
             old = path.read_bytes()
@@ -197,19 +197,19 @@ class Library:
         self._reader.forget(name)
         try:
             # Check again, because Ollama may use the same store, and ignores our lock.
-            self._check(named)
+            self._check(layers)
         except PunaError:
             if old is None:
                 self._unlink(name)
             else:
                 self._put(path, old)
             raise
-        self.blobs.unpin(layer.digest for layer in named)
+        self.blobs.unpin(layer.digest for layer in layers)
         if old is not None and old != content and not self._no_prune:
             self._release(old)
 
-    def _check(self, named: Iterable[Layer]) -> None:
-        for layer in named:
+    def _check(self, layers: Iterable[Layer]) -> None:
+        for layer in layers:
             if not self.blobs.path(layer.digest).is_file():
                 raise PunaError(f"blob {layer.digest} is missing")
 
@@ -258,7 +258,7 @@ def _not_found(name: str | Name) -> str:
     return f"model '{name if isinstance(name, str) else name.display()}' not found"
 
 
-def _unread(error: OSError, missing: str) -> PunaError:
+def _read_error(error: OSError, missing: str) -> PunaError:
     """The error for a manifest that could not be read: missing, or not permitted."""
     if isinstance(error, PermissionError):
         return LoadFailed(f"cannot read {error.filename}: {error.strerror}")

@@ -44,8 +44,8 @@ def receive(library: Library, digest: str, offset: int, source: Iterable[bytes])
     """
     path = library.blobs.partial(digest, _SUFFIX)
     with write_errors(path.parent):
-        opened = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+", buffering=0)  # noqa: SIM115 - closed below
-    with opened as file:
+        partial = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+", buffering=0)  # noqa: SIM115 - closed below
+    with partial as file:
         if not try_lock(file.fileno()) or not _is_at(path, file):
             raise WrongOffset("this blob is being sent already")
         size = os.fstat(file.fileno()).st_size
@@ -56,13 +56,13 @@ def receive(library: Library, digest: str, offset: int, source: Iterable[bytes])
             with write_errors(path.parent):
                 write(file.fileno(), piece)
         file.seek(0)
-        found, _ = digest_of(file)
+        received, _ = digest_of(file)
         try:
-            expect_digest(digest, found)
+            expect_digest(digest, received)
         except PunaError:
             path.unlink()
             raise
-        library.blobs.place(path, found)
+        library.blobs.place(path, received)
 
 
 def _is_at(path: Path, file: FileIO) -> bool:

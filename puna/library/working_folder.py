@@ -15,17 +15,17 @@ _LOOK_AGAIN = 0.2  # seconds
 
 
 @contextmanager
-def working_folder(root: Path, title: str, waiting: Callable[[], None]) -> Iterator[Path]:
+def working_folder(root: Path, title: str, on_wait: Callable[[], None]) -> Iterator[Path]:
     """An empty folder `.<title>` in `root`, removed at the end. Removes the files of a killed process first.
 
-    While another process or thread uses it, `waiting` is called five times a second; an error it raises ends
+    While another process or thread uses it, `on_wait` is called five times a second; an error it raises ends
     the wait. The lock is the system's, so it ends with its process. Raises OSError.
     """
     make_folder(root)
     folder = root / f".{title}"
     with open(root / f".{title}.lock", "ab") as lock:
         while not try_lock(lock.fileno()):
-            waiting()
+            on_wait()
             time.sleep(_LOOK_AGAIN)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

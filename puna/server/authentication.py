@@ -62,7 +62,7 @@ class Authentication:
         nobody = Caller(address=scope["client"][0] if scope.get("client") else "")
         if wanted is None:
             return nobody
-        if not self._keyring.asks:
+        if not self._keyring.requires_key:
             if wanted == "admin":
                 raise Forbidden(FIRST)
             if self._exposed and changes_models(path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from puna.access import Key, TooMany, new_key
 from puna.access.account import Account
-from puna.access.usage import DAY, Used
+from puna.access.usage import DAY, KeyUsage
 
 
 @dataclass
@@ -108,12 +108,12 @@ def test_tokens_last_for_a_day():
 def test_tokens_that_were_written_down_count():
     clock, key = Clock(), new_key("ann", tokens_per_day=100)[0]
     taken = account(clock)
-    taken.known = Used(last=1, day=10, tokens=60)
+    taken.saved = KeyUsage(last=1, day=10, tokens=60)
     taken.spend(40)
     assert ask(taken, key)
-    assert taken.taken().tokens == 40
+    assert taken.take().tokens == 40
     assert ask(taken, key), "forgotten while they are written down"
-    taken.known = Used(last=1, day=9, tokens=1000)
+    taken.saved = KeyUsage(last=1, day=9, tokens=1000)
     assert not ask(taken, key)
 
 
@@ -121,16 +121,16 @@ def test_a_refused_request_is_no_use():
     clock, key = Clock(), new_key("ann", requests_per_minute=1)[0]
     taken = account(clock)
     ask(taken, key)
-    taken.taken()
+    taken.take()
     clock.now += 1
     assert ask(taken, key)
-    assert taken.taken() == Used()
+    assert taken.take() == KeyUsage()
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 100)), max_size=20))
 def test_use_is_the_sum_of_its_day_in_whatever_order_it_comes(spent: list[tuple[int, int]]):
-    total = Used()
+    total = KeyUsage()
     for day, tokens in spent:
-        total.add(Used(last=day * DAY, day=day, tokens=tokens))
+        total.add(KeyUsage(last=day * DAY, day=day, tokens=tokens))
     last = max((day for day, _ in spent), default=0)
     assert total.on(last) == sum(tokens for day, tokens in spent if day == last)

@@ -18,11 +18,11 @@ NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 def test_a_key_knows_its_secret_and_no_other():
     key, secret = new_key("ann")
     other, another = new_key("ann")
-    assert key.is_of(secret)
-    assert other.is_of(another)
-    assert not key.is_of(another)
+    assert key.matches(secret)
+    assert other.matches(another)
+    assert not key.matches(another)
     assert not any(
-        key.is_of(wrong) for wrong in ("", secret[:-1], secret + "x", secret.upper(), key.hash, "é😀")
+        key.matches(wrong) for wrong in ("", secret[:-1], secret + "x", secret.upper(), key.hash, "é😀")
     )
 
 

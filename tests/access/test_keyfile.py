@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from puna.access import Keyring, Unauthorized, Used, add_key, new_key, read_keys, read_usage, remove_key
+from puna.access import Keyring, KeyUsage, Unauthorized, add_key, new_key, read_keys, read_usage, remove_key
 from puna.access.usage import add_usage
 from puna.errors import BadRequest, NotFound, PunaError
 
@@ -67,7 +67,7 @@ def test_keys_made_at_the_same_time_are_all_there(path: Path):
 
 def test_the_first_versions_file_is_read(path: Path):
     keys = {key.name: key for key in read_keys(FILE)}
-    assert keys["ann"].is_of(SECRET)
+    assert keys["ann"].matches(SECRET)
     assert keys["ann"].scopes == ("infer",)
     assert keys["ops"].models == ("qwen3:*", "all-minilm")
     assert (keys["ops"].requests_per_minute, keys["ops"].tokens_per_day, keys["ops"].concurrent) == (
@@ -108,9 +108,9 @@ def test_what_cannot_be_understood_is_refused_and_left_alone(path: Path, content
 
 def test_use_is_added_up_over_servers_and_forgotten_with_its_key(tmp_path: Path):
     path = tmp_path / "usage.json"
-    add_usage(path, {"a": Used(100, 5, 10), "b": Used(1, 5, 1)}, {"a", "b"})
-    after = add_usage(path, {"a": Used(90, 5, 7)}, {"a"})
-    assert after == read_usage(path) == {"a": Used(100, 5, 17)}
+    add_usage(path, {"a": KeyUsage(100, 5, 10), "b": KeyUsage(1, 5, 1)}, {"a", "b"})
+    after = add_usage(path, {"a": KeyUsage(90, 5, 7)}, {"a"})
+    assert after == read_usage(path) == {"a": KeyUsage(100, 5, 17)}
 
 
 def test_use_of_a_newer_version_is_left_alone(tmp_path: Path):
@@ -118,25 +118,25 @@ def test_use_of_a_newer_version_is_left_alone(tmp_path: Path):
     path.write_text(json.dumps({"format": 9, "used": []}))
     before = path.read_bytes()
     with pytest.raises(PunaError, match="format 9"):
-        add_usage(path, {"a": Used(1, 1, 1)}, {"a"})
+        add_usage(path, {"a": KeyUsage(1, 1, 1)}, {"a"})
     assert path.read_bytes() == before
 
 
 def test_a_running_server_follows_the_file(path: Path, caplog: pytest.LogCaptureFixture):
     ring = Keyring(path)
-    assert not ring.asks
+    assert not ring.requires_key
     key, secret = new_key("ann")
     add_key(path, key)
-    assert ring.asks
+    assert ring.requires_key
     assert ring.find(secret) == key
 
     path.write_text("nonsense")
-    assert ring.asks
+    assert ring.requires_key
     assert ring.find(secret) == key, "a slip of an editor locks everybody out"
     assert "keys.json" in caplog.text
 
     path.unlink()
-    assert ring.asks, "a file that is gone opens the server"
+    assert ring.requires_key, "a file that is gone opens the server"
     with pytest.raises(Unauthorized):
         ring.find(secret)
 
@@ -146,10 +146,10 @@ def test_revoking_the_last_key_does_not_open_the_server(path: Path):
     add_key(path, key)
     ring = Keyring(path)
     remove_key(path, "ann")
-    assert ring.asks
+    assert ring.requires_key
     with pytest.raises(Unauthorized):
         ring.find(secret)
-    assert Keyring(path).asks
+    assert Keyring(path).requires_key
 
 
 def test_a_file_that_cannot_be_read_is_told(path: Path):

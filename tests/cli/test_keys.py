@@ -27,7 +27,7 @@ def made(path: Path, *words: str) -> Key:
     ended = puna("keys", "create", "ann", *words, PUNA_KEYS=str(path))
     assert ended.returncode == 0, ended.stderr
     (key,) = read_keys(path)
-    assert key.is_of(ended.stdout.removesuffix("\n"))
+    assert key.matches(ended.stdout.removesuffix("\n"))
     assert ended.stdout.strip() not in ended.stderr
     return key
 

@@ -16,7 +16,7 @@ from puna.engine.libllama import LlamaModel
 from puna.engine.wordpiece import WordPiece
 from puna.library import Library
 from puna.library.convert import convert
-from puna.library.convert.vocabulary.wordpiece import spelled
+from puna.library.convert.vocabulary.wordpiece import llama_spelling
 from tests.engine.asking import loaded
 from tests.library.bert_reference import Reference
 from tests.library.convert.test_sentence_encoders import VOCABULARY, tokenizer, write_model
@@ -40,7 +40,7 @@ def reference(minilm: Path) -> Tokenizer:
 @pytest.fixture(scope="module")
 def ours(minilm: Path) -> WordPiece:
     lines = (minilm / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
-    return WordPiece([spelled(line) for line in lines], UNKNOWN)
+    return WordPiece([llama_spelling(line) for line in lines], UNKNOWN)
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "a [MASK] b[SEP]c", "[UNK]", "[masked]", "a" * 101])

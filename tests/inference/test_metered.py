@@ -43,7 +43,7 @@ def spent(keys: Path, given: list[Step | Exception], read: int) -> int:
 
     with ring.admit(key), suppress(EngineGone):
         asyncio.run(run())
-    ((_, used),) = ring.listed()
+    ((_, used),) = ring.keys_and_usage()
     return used.tokens
 
 

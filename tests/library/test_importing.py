@@ -32,7 +32,7 @@ def test_a_file_of_this_machine_becomes_a_blob(
 ) -> None:
     if copied:
         monkeypatch.setattr(os, "link", elsewhere)
-        monkeypatch.setattr("puna.library.blobs.reflinked", lambda *_: False)
+        monkeypatch.setattr("puna.library.blobs.reflink", lambda *_: False)
     content, seen, before = source.read_bytes(), [], source.stat()
     digest, size = library.blobs.import_file(source, expected=digest_of(content), on_bytes=seen.append)
     blob = library.blobs.path(digest)
@@ -95,7 +95,7 @@ def test_what_cannot_be_imported_is_named(library: Library, source: Path, tmp_pa
 def test_a_file_that_changes_while_it_is_read_is_refused(
     library: Library, source: Path, monkeypatch: pytest.MonkeyPatch, copied: bool, change: str
 ) -> None:
-    monkeypatch.setattr("puna.library.blobs.reflinked", lambda *_: False)
+    monkeypatch.setattr("puna.library.blobs.reflink", lambda *_: False)
     if copied:
         monkeypatch.setattr(os, "link", elsewhere)
     os.utime(source, (1, 1))

@@ -10,7 +10,7 @@ from gguf import GGUFReader
 
 from puna.errors import BadRequest
 from puna.gguf import read_metadata
-from puna.library.split import Shard, merge, ordered, split_count, stem
+from puna.library.split import Shard, merge, order_shards, split_count, stem
 from tests.library.split_files import split
 from tests.model_parts import Quantisation
 from tests.models import shape_model
@@ -33,7 +33,7 @@ def test_the_parts_give_the_whole(whole: Path, tmp_path: Path, count: int):
     assert [split_count(part.metadata) for part in parts] == [count] * count
     assert {stem(part) for part in parts} == {"model"}
     seen: list[tuple[int, int]] = []
-    merge(ordered(parts[::-1]), tmp_path / "merged.gguf", lambda done, total: seen.append((done, total)))
+    merge(order_shards(parts[::-1]), tmp_path / "merged.gguf", lambda done, total: seen.append((done, total)))
 
     merged, original = GGUFReader(tmp_path / "merged.gguf"), GGUFReader(whole)
     assert merged.fields.keys() == original.fields.keys()
@@ -49,7 +49,7 @@ def test_the_parts_give_the_whole(whole: Path, tmp_path: Path, count: int):
 
 
 def test_an_error_while_it_is_merged_ends_it(whole: Path, tmp_path: Path):
-    parts = ordered(shards(split(whole, tmp_path, 2)))
+    parts = order_shards(shards(split(whole, tmp_path, 2)))
 
     def leave(done: int, total: int) -> None:
         raise InterruptedError
@@ -71,7 +71,7 @@ def test_names_and_headers_must_agree(
 ):
     parts = shards(split(whole, tmp_path, count, about))
     with pytest.raises(BadRequest) as error:
-        _ = [stem(part) for part in parts] and ordered(parts)
+        _ = [stem(part) for part in parts] and order_shards(parts)
     assert str(error.value).startswith(message)
 
 
@@ -84,6 +84,6 @@ def test_a_part_must_be_named_like_one(whole: Path, tmp_path: Path):
 def test_every_part_must_be_there_once(whole: Path, tmp_path: Path):
     first, _, third = shards(split(whole, tmp_path, 3))
     with pytest.raises(BadRequest, match="has 2 shards, expected 3"):
-        ordered([first, third])
+        order_shards([first, third])
     with pytest.raises(BadRequest, match="is missing shard 1"):
-        ordered([first, third, third])
+        order_shards([first, third, third])

@@ -17,7 +17,7 @@ import pytest
 
 from puna.errors import PunaError
 from puna.library import Library, Name
-from puna.library.lock import locked
+from puna.library.lock import file_lock
 from tests.library.stores import blobs, manifest_path, put, put_real
 from tests.running import serving
 
@@ -103,7 +103,7 @@ def test_folders_that_come_and_go_under_two_processes(tmp_path: Path) -> None:
 
 
 def hold_lock(root: Path, pipe: Connection) -> None:
-    with locked(root / ".puna.lock"):
+    with file_lock(root / ".puna.lock"):
         pipe.send("locked")
         time.sleep(60)
 

@@ -19,7 +19,7 @@ from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
 from puna.library.convert.plan import Names
 from puna.library.convert.safetensors import open_tensors
-from puna.library.convert.tensors import Tensor, decoded, permuted
+from puna.library.convert.tensors import Tensor, decode_bf16, permute
 from puna.library.convert.writing import write
 
 _PEFT = re.compile(r"(?P<module>.+)\.lora_(?:embedding_)?(?P<half>[AB])(?:\.default)?(?:\.weight)?")
@@ -27,8 +27,11 @@ _MLX = re.compile(r"(?P<module>.+)\.lora_(?P<half>[ab])")
 _CONFIG = "adapter_config.json"
 
 
-def write_adapter(folder: Path, target: Path, base: Metadata, on_bytes: Callable[[int, int], None]) -> None:
-    """See `puna.library.convert.convert_adapter`."""
+def convert_adapter(folder: Path, target: Path, base: Metadata, on_bytes: Callable[[int, int], None]) -> None:
+    """Write the LoRA adapter in `folder` (PEFT's or MLX's files) for the model `base` to `target`, as F32.
+
+    Raises BadRequest when the files are wrong or the adapter does not fit `base`.
+    """
     config = Checkpoint(folder).json(_CONFIG)
     if config.get("use_dora"):
         raise BadRequest(f"{_CONFIG}: an adapter with use_dora cannot be converted")
@@ -45,21 +48,21 @@ def _halves(folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
     path = next((folder / name for name in names if (folder / name).is_file()), None)
     if path is None:
         raise BadRequest("no adapter_model.safetensors to convert")
-    found: dict[str, dict[str, Tensor]] = {}
+    modules: dict[str, dict[str, Tensor]] = {}
     for name, tensor in open_tensors(path).items():
         match = _MLX.fullmatch(name) or _PEFT.fullmatch(name)
         if match is None or len(tensor.shape) != 2 or 0 in tensor.shape:
             raise BadRequest(f"{path.name}: tensor {name} is no part of a LoRA adapter")
         module = match["module"].removeprefix("base_model.model.").removeprefix("language_model.")
         module = module.replace("model.language_model.", "model.", 1)
-        mine = _transposed(tensor) if match["half"].islower() else tensor  # MLX multiplies from the left
-        found.setdefault(module, {})[match["half"].upper()] = mine
-    if not found:
+        mine = _transpose(tensor) if match["half"].islower() else tensor  # MLX multiplies from the left
+        modules.setdefault(module, {})[match["half"].upper()] = mine
+    if not modules:
         raise BadRequest(f"{path.name} has no tensors")
-    for module, halves in found.items():
+    for module, halves in modules.items():
         if set(halves) != {"A", "B"} or halves["A"].shape[0] != halves["B"].shape[1]:
             raise BadRequest(f"{path.name}: the two tensors of {module} do not fit each other")
-    yield from found.items()
+    yield from modules.items()
 
 
 def _alpha(config: Config, rank: int) -> float:
@@ -85,11 +88,11 @@ def _tensors(
             raise BadRequest(f"the adapter does not fit the model: tensors {a.name} and {b.name}")
         own = _own_alpha(special, module)
         if own is not None and whole is not None:
-            b = _scaled(b, own / whole)
+            b = _scale(b, own / whole)
         if base.architecture == "llama" and name.endswith(("attn_q.weight", "attn_k.weight")):
-            b = permuted(b, _heads(base, name))
+            b = permute(b, _heads(base, name))
         # Rows of the embedding are looked up by token.
-        yield f"{name}.lora_a", _transposed(a) if name == "token_embd.weight" else a
+        yield f"{name}.lora_a", _transpose(a) if name == "token_embd.weight" else a
         yield f"{name}.lora_b", b
 
 
@@ -118,7 +121,7 @@ def _heads(base: Metadata, name: str) -> int:
     return heads
 
 
-def _transposed(tensor: Tensor) -> Tensor:
+def _transpose(tensor: Tensor) -> Tensor:
     """The transposed tensor. Adapters are small, so each part reads all of it."""
     rows, columns = tensor.shape
     return replace(
@@ -129,7 +132,9 @@ def _transposed(tensor: Tensor) -> Tensor:
     )
 
 
-def _scaled(tensor: Tensor, factor: float) -> Tensor:
+def _scale(tensor: Tensor, factor: float) -> Tensor:
     return replace(
-        tensor, dtype="F32", read=lambda first, last: decoded(tensor.read(first, last), tensor.dtype) * factor
+        tensor,
+        dtype="F32",
+        read=lambda first, last: decode_bf16(tensor.read(first, last), tensor.dtype) * factor,
     )

@@ -30,7 +30,7 @@ class Checkpoint:
     def config(self) -> Config:
         """config.json, overlaid with the text model's section of a multimodal model."""
         config = read_config(self.folder / "config.json")
-        return config.section("text_config").over(config)
+        return config.section("text_config").with_defaults(config)
 
     @cached_property
     def architecture(self) -> str:
@@ -43,13 +43,13 @@ class Checkpoint:
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
         """All weights by name, from all files."""
-        found: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for path in self._files():
             for name, tensor in open_tensors(path).items():
-                if name in found:
+                if name in tensors:
                     raise BadRequest(f"{path.name}: tensor {name} is in another file too")
-                found[name] = tensor
-        return found
+                tensors[name] = tensor
+        return tensors
 
     def _files(self) -> list[Path]:
         if self.has(_INDEX):
@@ -65,19 +65,19 @@ class Checkpoint:
         return sorted(files)
 
     def _shards(self) -> list[Path]:
-        places = self.json(_INDEX).section("weight_map").values
-        if not places:
+        files_by_tensor = self.json(_INDEX).section("weight_map").values
+        if not files_by_tensor:
             raise BadRequest(f"{_INDEX} has no weight_map")
-        for tensor, file in places.items():
+        for tensor, file in files_by_tensor.items():
             if not isinstance(file, str) or not file.endswith(".safetensors") or set(file) & set("/\\\0"):
                 raise BadRequest(f"{_INDEX}: tensor {tensor} is in {file!r}, which is no safetensors file")
-        files = sorted(set(places.values()))
-        held: dict[str, set[str]] = {}
+        files = sorted(set(files_by_tensor.values()))
+        names: dict[str, set[str]] = {}
         for file in files:
             if not self.has(file):
                 raise BadRequest(f"{file} is missing; {_INDEX} names it")
-            held[file] = set(open_tensors(self.folder / file))
-        for tensor, file in places.items():
-            if tensor not in held[file]:
+            names[file] = set(open_tensors(self.folder / file))
+        for tensor, file in files_by_tensor.items():
+            if tensor not in names[file]:
                 raise BadRequest(f"{file} has no tensor {tensor}, which {_INDEX} says it has")
         return [self.folder / file for file in files]

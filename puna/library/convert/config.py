@@ -27,14 +27,14 @@ class Config:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if type(value) is not int or not least <= value <= most:
-            raise self.wrong(self._named(names), f"is no whole number from {least} to {most}")
+            raise self.error(self._present_name(names), f"is no whole number from {least} to {most}")
         return value
 
     def number(self, *names: str, default: float | None = None) -> float:
         """Raises BadRequest when it is missing without a default, or is no number that F32 can hold."""
         value = self._value(names, default)
         if not _is_number(value):
-            raise self.wrong(self._named(names), "is no number")
+            raise self.error(self._present_name(names), "is no number")
         return float(value)
 
     def numbers(self, *names: str) -> list[float]:
@@ -43,30 +43,30 @@ class Config:
         if value is None:
             return []
         if not isinstance(value, list) or not all(map(_is_number, value)):
-            raise self.wrong(self._named(names), "is no array of numbers")
+            raise self.error(self._present_name(names), "is no array of numbers")
         return [float(item) for item in value]
 
     def string(self, *names: str, default: str = "") -> str:
         value = self._value(names, default)
         if not isinstance(value, str):
-            raise self.wrong(self._named(names), "is no string")
+            raise self.error(self._present_name(names), "is no string")
         return value
 
     def section(self, *names: str) -> Config:
         """The object of this name; an empty one when it is missing."""
         value = self.get(*names)
         if value is not None and not isinstance(value, dict):
-            raise self.wrong(self._named(names), "is no object")
+            raise self.error(self._present_name(names), "is no object")
         return Config(value or {}, self.file)
 
-    def over(self, other: Config) -> Config:
+    def with_defaults(self, other: Config) -> Config:
         """These values, with missing ones from `other`."""
         return Config({**other.values, **self.values}, self.file)
 
-    def wrong(self, name: str, what: str) -> BadRequest:
+    def error(self, name: str, what: str) -> BadRequest:
         return BadRequest(f"{self.file}: {name} {what}")
 
-    def _named(self, names: tuple[str, ...]) -> str:
+    def _present_name(self, names: tuple[str, ...]) -> str:
         return next((name for name in names if self.values.get(name) is not None), names[0])
 
     def _value(self, names: tuple[str, ...], default: Any) -> Any:

@@ -14,7 +14,7 @@ from puna.library.convert.tensors import Array, Tensor
 _BYTES = 16
 
 
-def packed(blocks: Tensor, scales: Tensor) -> Tensor:
+def pack_mxfp4(blocks: Tensor, scales: Tensor) -> Tensor:
     """The stack of matrices (experts, rows, columns) made from `blocks` and `scales`."""
     if (
         len(blocks.shape) != 4

@@ -38,33 +38,33 @@ class Names:
     def __init__(self, arch: MODEL_ARCH, layers: int, *, blocks: str = "blk") -> None:
         self.architecture = MODEL_ARCH_NAMES[arch]
         self._layers, self._blocks = layers, blocks
-        self._known = get_tensor_name_map(arch, layers)
+        self._table = get_tensor_name_map(arch, layers)
 
     def of(self, name: str) -> str:
         """The name for Hugging Face's `name`. Raises BadRequest when the architecture lacks it."""
-        found = self._known.get_name(name, _SUFFIXES)
-        if found is None:
+        known = self._table.get_name(name, _SUFFIXES)
+        if known is None:
             raise BadRequest(
                 f'the safetensors files have a tensor {name} that "{self.architecture}" does not know'
             )
-        return found
+        return known
 
     def apply(self, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
         """`tensors` by llama.cpp's names. Raises BadRequest if one is empty, unknown, double or missing."""
-        found: dict[str, Tensor] = {}
+        named: dict[str, Tensor] = {}
         for name, tensor in tensors:
             if 0 in tensor.shape:
                 raise BadRequest(f"tensor {tensor.name} is empty")
-            if self.of(name) in found:
+            if self.of(name) in named:
                 raise BadRequest(f"tensor {tensor.name} is there twice")
-            found[self.of(name)] = tensor
-        self._check_whole(found)
-        return found
+            named[self.of(name)] = tensor
+        self._check_whole(named)
+        return named
 
-    def _check_whole(self, found: dict[str, Tensor]) -> None:
+    def _check_whole(self, tensors: dict[str, Tensor]) -> None:
         """Raises BadRequest unless all layers have the same tensors; a shard may be missing."""
         blocks: dict[str, set[str]] = {}
-        for name in found:
+        for name in tensors:
             if name.startswith(f"{self._blocks}."):
                 number, _, part = name.removeprefix(f"{self._blocks}.").partition(".")
                 blocks.setdefault(number, set()).add(part)

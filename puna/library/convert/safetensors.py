@@ -50,26 +50,26 @@ def open_tensors(path: Path) -> dict[str, Tensor]:
             prefix = file.read(8)
             length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
             if length > min(_MAX_HEADER, size - 8):
-                raise _damaged(path, "the header is longer than the file")
+                raise _damage_error(path, "the header is longer than the file")
             raw = file.read(length)
     except OSError as error:
         raise BadRequest(f"cannot read {path.name}: {error.strerror}") from None
     try:
         header = json.loads(raw)
     except (ValueError, RecursionError):
-        raise _damaged(path, "the header is not JSON") from None
+        raise _damage_error(path, "the header is not JSON") from None
     if not isinstance(header, dict):
-        raise _damaged(path, "the header is not an object")
+        raise _damage_error(path, "the header is not an object")
     header.pop("__metadata__", None)
     data = 8 + length
     spans = {name: _span(path, name, entry, size - data) for name, entry in header.items()}
     ends = 0
     for start, end, _, _ in sorted(spans.values(), key=lambda span: span[:2]):
         if start != ends:
-            raise _damaged(path, "tensors overlap or leave a gap")
+            raise _damage_error(path, "tensors overlap or leave a gap")
         ends = end
     if ends != size - data:
-        raise _damaged(path, "data after the last tensor")
+        raise _damage_error(path, "data after the last tensor")
     return {
         name: _tensor(path, name, data + start, dtype, shape or (1,))
         for name, (start, _, dtype, shape) in spans.items()
@@ -86,7 +86,7 @@ def _tensor(path: Path, name: str, offset: int, dtype: str, shape: tuple[int, ..
         except OSError as error:
             raise BadRequest(f"cannot read {path.name}: {error.strerror}") from None
         if len(values) != count:
-            raise _damaged(path, "it has been cut short")
+            raise _damage_error(path, "it has been cut short")
         # Not -1, because that is ambiguous beside an empty axis.
         return values.reshape(last - first, *shape[1:])
 
@@ -102,15 +102,15 @@ def _span(path: Path, name: str, entry: Any, size: int) -> tuple[int, int, str, 
         if not all(type(number) is int and number >= 0 for number in (*shape, start, end)):
             raise ValueError
     except (TypeError, KeyError, ValueError):
-        raise _damaged(path, f"tensor {name} is not described") from None
+        raise _damage_error(path, f"tensor {name} is not described") from None
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise BadRequest(f"{path.name}: tensor {name} has the type {dtype}, which cannot be converted")
     fits = end - start == prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
     # An empty axis would hide the size of the others.
     if end > size or not fits or prod(filter(None, shape)) > _MAX_NUMBERS:
-        raise _damaged(path, f"tensor {name} does not fit")
+        raise _damage_error(path, f"tensor {name} does not fit")
     return start, end, dtype, shape
 
 
-def _damaged(path: Path, reason: str) -> BadRequest:
+def _damage_error(path: Path, reason: str) -> BadRequest:
     return BadRequest(f"{path.name} is damaged: {reason}")

@@ -31,7 +31,7 @@ class Tensor:
         return self.shape[0]
 
 
-def decoded(values: Array, dtype: str) -> Array:
+def decode_bf16(values: Array, dtype: str) -> Array:
     """BF16 as F32; other values unchanged, because NumPy can compute with them."""
     if dtype == "BF16":
         return (values.astype(np.uint32) << 16).view(np.float32)
@@ -48,12 +48,12 @@ def plus_one(tensor: Tensor) -> Tensor:
     """The weight + 1, because Gemma's norms scale by that."""
 
     def read(first: int, last: int) -> Array:
-        return decoded(tensor.read(first, last), tensor.dtype).astype(np.float32) + 1
+        return decode_bf16(tensor.read(first, last), tensor.dtype).astype(np.float32) + 1
 
     return replace(tensor, dtype="F32", read=read)
 
 
-def permuted(tensor: Tensor, heads: int) -> Tensor:
+def permute(tensor: Tensor, heads: int) -> Tensor:
     """Rows of each head from rotated halves (Hugging Face) to rotated pairs (llama.cpp's "llama")."""
     size, rest = divmod(tensor.rows, heads)
     if rest or size % 2:
@@ -68,7 +68,7 @@ def permuted(tensor: Tensor, heads: int) -> Tensor:
     return replace(tensor, read=read, step=size)
 
 
-def stacked(tensors: Sequence[Tensor]) -> Tensor:
+def stack(tensors: Sequence[Tensor]) -> Tensor:
     """One tensor with a new first axis, over `tensors`."""
     first_one = tensors[0]
     for tensor in tensors:
@@ -81,7 +81,7 @@ def stacked(tensors: Sequence[Tensor]) -> Tensor:
     return Tensor(first_one.name, (len(tensors), *first_one.shape), first_one.dtype, read)
 
 
-def transposed(tensor: Tensor) -> Tensor:
+def transpose(tensor: Tensor) -> Tensor:
     """The last two axes of a stack of matrices swapped."""
     count, rows, columns = _shape(tensor, 3)
     return replace(
@@ -91,7 +91,7 @@ def transposed(tensor: Tensor) -> Tensor:
     )
 
 
-def sliced(tensor: Tensor, part: slice) -> Tensor:
+def slice_rows(tensor: Tensor, part: slice) -> Tensor:
     """`part` of the second axis."""
     count = len(range(*part.indices(_shape(tensor, 2, more=True)[1])))
     return replace(

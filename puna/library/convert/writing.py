@@ -13,7 +13,7 @@ from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFValueType, GGUFWriter, LlamaFileType
 
 from puna.errors import BadRequest
-from puna.library.convert.tensors import Array, Tensor, decoded
+from puna.library.convert.tensors import Array, Tensor, decode_bf16
 
 Value = str | bool | int | float | list[str] | list[bool] | list[int] | list[float]
 
@@ -72,7 +72,7 @@ def write(
         for name, tensor in tensors.items():
             out.write(bytes(-out.tell() % _ALIGNMENT))
             for part in _parts(tensor):
-                done += out.write(_stored(tensor, part, kinds[name]))
+                done += out.write(_encode(tensor, part, kinds[name]))
                 on_bytes(done, total)
         out.write(bytes(-out.tell() % _ALIGNMENT))
 
@@ -89,12 +89,12 @@ def _kind(name: str, tensor: Tensor) -> Kind:
 
 
 def _file_type(kinds: Mapping[str, Kind]) -> LlamaFileType:
-    found = set(kinds.values())
-    if Kind.MXFP4 in found:
+    used = set(kinds.values())
+    if Kind.MXFP4 in used:
         return LlamaFileType.MOSTLY_MXFP4_MOE
-    if Kind.BF16 in found:
+    if Kind.BF16 in used:
         return LlamaFileType.MOSTLY_BF16
-    return LlamaFileType.MOSTLY_F16 if Kind.F16 in found else LlamaFileType.ALL_F32
+    return LlamaFileType.MOSTLY_F16 if Kind.F16 in used else LlamaFileType.ALL_F32
 
 
 def _size(tensor: Tensor, kind: Kind) -> int:
@@ -112,10 +112,10 @@ def _parts(tensor: Tensor) -> Iterator[Array]:
         yield tensor.read(first, min(first + rows, tensor.rows))
 
 
-def _stored(tensor: Tensor, part: Array, kind: Kind) -> bytes:
+def _encode(tensor: Tensor, part: Array, kind: Kind) -> bytes:
     if kind == Kind.MXFP4 or (kind == Kind.BF16 and tensor.dtype == "BF16"):
         return part.tobytes()
-    values = decoded(part, tensor.dtype)
+    values = decode_bf16(part, tensor.dtype)
     try:
         with np.errstate(over="raise"):
             return values.astype("<f4" if kind == Kind.F32 else "<f2").tobytes()

@@ -30,7 +30,7 @@ class Challenge:
     def parse(cls, header: str) -> Challenge | None:
         """The challenge in a header; None if it is not a Bearer challenge."""
         scheme, _, rest = header.strip().partition(" ")
-        fields = {found[1].lower(): found[2] or found[3] or "" for found in _FIELD.finditer(rest)}
+        fields = {field[1].lower(): field[2] or field[3] or "" for field in _FIELD.finditer(rest)}
         if scheme.lower() != "bearer" or not fields.get("realm"):
             return None
         return cls(fields["realm"], fields.get("service", ""), fields.get("scope", ""))

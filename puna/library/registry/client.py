@@ -18,11 +18,10 @@ from puna.library.registry.challenge import Challenge, signed_text
 from puna.library.registry.errors import RegistryRefused, is_transient_and_fast
 from puna.library.registry.key import default_key, signature
 from puna.library.registry.limits import TransferLimits
-from puna.library.registry.transport import HTTPAnswer, Transport
+from puna.library.registry.transport import MAX_ANSWER, HTTPAnswer, Transport
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
-_MAX_ANSWER = 1 << 20
 _ATTEMPTS = 3
 _DENIED = "unauthorized: access denied"
 
@@ -47,18 +46,18 @@ class Registry:
         limits: TransferLimits,
         allowed: AllowedHosts = ANY_HOST,
         *,
-        named: str = "",
+        user_host: str = "",
     ) -> None:
         """`key` identifies the user; None for Ollama's key.
 
-        `named` is the user's host, if it differs from the registry's.
+        `user_host` is the host that the user named, if it differs from the registry's.
         """
         self.base = base
         self._key = key or default_key()
         self._limits = limits
-        self._transport = Transport(limits, named or urlsplit(base).netloc, allowed)
+        self._transport = Transport(limits, user_host or urlsplit(base).netloc, allowed)
         self._token = ""
-        self._renewing = threading.Lock()
+        self._token_lock = threading.Lock()
 
     def request(
         self,
@@ -68,15 +67,15 @@ class Registry:
         body: Body | None = None,
         *,
         follow: bool = True,
-        silence: float | None = None,
+        read_timeout: float | None = None,
     ) -> HTTPAnswer:
         """The answer, of any status; with `follow`, the one after redirects.
 
-        Only the registry itself receives the token. `silence` is the read timeout in seconds. Raises
+        Only the registry itself receives the token. `read_timeout` is in seconds. Raises
         Unreachable, Interrupted, RegistryRefused if the token is rejected, PunaError if there is no token.
         """
         for _ in range(_MAX_REDIRECTS + 1):
-            answer = self._authorised(method, url, headers or {}, body, silence)
+            answer = self._send_authorised(method, url, headers or {}, body, read_timeout)
             location = answer.headers.get("Location")
             if not (follow and location and answer.status in _REDIRECTS):
                 return answer
@@ -84,23 +83,11 @@ class Registry:
             url = urljoin(url, location)
         raise PunaError(f"maximum redirects exceeded ({_MAX_REDIRECTS}) for {urlsplit(url).netloc}")
 
-    def checked(self, answer: HTTPAnswer) -> HTTPAnswer:
-        """`answer`. Raises NotFound, or RegistryRefused with its message for another error status."""
-        if answer.status < 400:
-            return answer
-        text = answer.all(_MAX_ANSWER).decode(errors="replace").strip()
-        answer.close()
-        if answer.status == 404:
-            raise NotFound("file does not exist")
-        if "html" in answer.headers.get("Content-Type", ""):
-            text = f"{urlsplit(answer.url).netloc} answered with a web page"
-        raise RegistryRefused(answer.status, f"{answer.status}: {text[:500]}")
-
     def has(self, url: str) -> bool:
-        """Whether `url` exists. Raises the errors of `request` and `checked`."""
+        """Whether `url` exists. Raises the errors of `request` and `raise_for_status`."""
         with closing(self.request("HEAD", url)) as answer:
             try:
-                self.checked(answer)
+                answer.raise_for_status()
             except NotFound:
                 return False
         return True
@@ -127,12 +114,14 @@ class Registry:
     def close(self) -> None:
         self._transport.close()
 
-    def _authorised(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, silence: float | None
+    def _send_authorised(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, read_timeout: float | None
     ) -> HTTPAnswer:
         def send() -> HTTPAnswer:
             mine = {"Authorization": f"Bearer {token}"} if ours and token else {}
-            return self._transport.send(method, url, {**headers, **mine}, body and body(), silence=silence)
+            return self._transport.send(
+                method, url, {**headers, **mine}, body and body(), read_timeout=read_timeout
+            )
 
         ours = _origin(url) == _origin(self.base)
         token = self._token
@@ -143,34 +132,34 @@ class Registry:
         challenge = Challenge.parse(answer.headers.get("WWW-Authenticate", ""))
         if challenge is None:
             raise RegistryRefused(401, _DENIED)
-        token = self._renewed(challenge, token)
+        token = self._renew_token(challenge, token)
         answer = send()
         if answer.status == 401:
             answer.close()
             raise RegistryRefused(401, _DENIED)
         return answer
 
-    def _renewed(self, challenge: Challenge, stale: str) -> str:
+    def _renew_token(self, challenge: Challenge, stale: str) -> str:
         """A token for the challenge. Concurrent threads renew it once."""
-        with self._renewing:
+        with self._token_lock:
             if self._token == stale:
-                self._token = self._ask(challenge)
+                self._token = self._fetch_token(challenge)
             return self._token
 
-    def _ask(self, challenge: Challenge) -> str:
+    def _fetch_token(self, challenge: Challenge) -> str:
         challenge.check_realm(self.base)
         url = challenge.url()
         answer = self._transport.send("GET", url, {"Authorization": signature(self._key, signed_text(url))})
         if answer.status == 404:
             raise PunaError(f"there is no token at {challenge.realm}")
         try:
-            content = self.checked(answer).all(_MAX_ANSWER)
-            found = msgspec.json.decode(content, type=_Token)
+            content = answer.raise_for_status().all(MAX_ANSWER)
+            token = msgspec.json.decode(content, type=_Token)
         except msgspec.DecodeError:
             raise PunaError(f"{challenge.realm} gave no token") from None
         finally:
             answer.close()
-        return found.token or found.access_token
+        return token.token or token.access_token
 
 
 def _origin(url: str) -> tuple[str, str, int]:

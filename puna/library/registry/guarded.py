@@ -18,10 +18,10 @@ class _Public(HTTPConnection):
         """Raises NotAllowed if any of the host's addresses is private, because a retry could use it."""
         name = self._dns_host
         try:
-            known = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
+            entries = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise NameResolutionError(name, self, socket.gaierror(str(error))) from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in known))
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
         check_public(name, addresses)
         try:
             for address in addresses[:-1]:
@@ -59,10 +59,10 @@ def check_host(name: str) -> None:
     For hosts that a proxy resolves. Names that are unknown here pass, because the proxy may know them.
     """
     try:
-        known = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return
-    check_public(name, [str(entry[4][0]) for entry in known])
+    check_public(name, [str(entry[4][0]) for entry in entries])
 
 
 def check_public(name: str, addresses: list[str]) -> None:

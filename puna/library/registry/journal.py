@@ -42,9 +42,9 @@ class Journal:
 
         `size` and `part` in bytes. A resumed journal keeps its part size. Raises OSError.
         """
-        found = _positions(_content(file)) if data else None
-        if found and found[0] == size:
-            return cls(file, *found)
+        stored = _positions(_content(file)) if data else None
+        if stored and stored[0] == size:
+            return cls(file, *stored)
         journal = cls(file, size, part, [0] * -(-size // part))
         file.truncate(0)
         file.seek(0)
@@ -100,10 +100,10 @@ def completed(path: Path) -> int:
     """The bytes that another process has downloaded; 0 until known."""
     try:
         with open(path, "rb", buffering=0) as file:
-            found = _positions(_content(file))
+            stored = _positions(_content(file))
     except OSError:
         return 0
-    return sum(found[2]) if found else 0
+    return sum(stored[2]) if stored else 0
 
 
 def _content(file: FileIO) -> bytes:

@@ -30,7 +30,7 @@ def check_sizes(library: Library, layers: Sequence[Layer]) -> None:
             kind = layer.media_type or "a layer without a type"
             raise PunaError(f"{layer.digest} has {layer.size} bytes, which are too many for {kind}")
         if not library.blobs.path(layer.digest).exists():
-            needed[layer.digest] = layer.size - _fetched(library, layer)
+            needed[layer.digest] = layer.size - _fetched_bytes(library, layer)
     folder = library.blobs.partial(layers[0].digest).parent if layers else library.root
     check_disk_space(folder, sum(needed.values()))
 
@@ -41,7 +41,7 @@ def check_disk_space(folder: Path, needed: int) -> None:
         raise PunaError(f"not enough disk space in {folder}: {needed / 1e9:.1f} GB are needed")
 
 
-def _fetched(library: Library, layer: Layer) -> int:
+def _fetched_bytes(library: Library, layer: Layer) -> int:
     """Bytes on disk from an earlier pull."""
     try:
         state = library.blobs.partial(layer.digest).stat()

@@ -18,7 +18,7 @@ from puna.library.registry.download import Download
 from puna.library.registry.journal import Journal
 from puna.library.registry.limits import TransferLimits
 from puna.library.registry.measure import check_disk_space
-from puna.library.registry.repository import normalized
+from puna.library.registry.repository import normalize_digest
 from puna.library.registry.source import RemoteBlob
 from puna.library.registry.watch import Reporter, watch
 from puna.library.store import Library
@@ -38,7 +38,7 @@ def obtain(
     A partial blob has the data, and a journal beside it the positions. Both stay after a failure, unless the
     digest is wrong.
     """
-    digest = normalized(layer.digest)
+    digest = normalize_digest(layer.digest)
 
     def at(completed: int) -> Progress:
         return Progress(f"pulling {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
@@ -47,14 +47,14 @@ def obtain(
     positions = library.blobs.partial(digest, JOURNAL)
     while not _is_stored(library, digest, layer.size):
         with write_errors(positions.parent):
-            mine = journal.claim(positions)
-        if mine is None:
+            claimed = journal.claim(positions)
+        if claimed is None:
             reporter.report(at(journal.completed(positions)))
             time.sleep(_LOOK_AGAIN)
             continue
-        with mine:
+        with claimed:
             if not _is_stored(library, digest, layer.size):
-                _fetch(library, RemoteBlob(registry, url, digest, layer.size), mine, at, report, limits)
+                _fetch(library, RemoteBlob(registry, url, digest, layer.size), claimed, at, report, limits)
             with suppress(OSError):  # Windows cannot remove an open file; pruning removes it later.
                 positions.unlink()
     report(at(layer.size))
@@ -77,7 +77,7 @@ def _fetch(
 ) -> None:
     data = library.blobs.partial(source.digest)
     with write_errors(data.parent):
-        kept = _kept(data, source.size)
+        kept = _allocate(data, source.size)
         positions = Journal.begin(file, source.size, limits.part, data=kept)
     download = Download(source, data, positions, limits)
     watch(download.work(), download.cancel, lambda: at(positions.completed), report)
@@ -91,7 +91,7 @@ def _fetch(
     library.blobs.place(data, source.digest)
 
 
-def _kept(data: Path, size: int) -> bool:
+def _allocate(data: Path, size: int) -> bool:
     """Whether data of an earlier download exists; if not, allocates the file.
 
     Raises OSError, and PunaError when the disk has no room for the rest.
@@ -99,7 +99,7 @@ def _kept(data: Path, size: int) -> bool:
     with open(os.open(data, os.O_RDWR | os.O_CREAT, 0o644), "rb+", buffering=0) as file:
         state = os.fstat(file.fileno())
         kept = state.st_size == size
-        taken = getattr(state, "st_blocks", 0) * 512 if kept else 0
-        check_disk_space(data.parent, size - taken)
+        allocated = getattr(state, "st_blocks", 0) * 512 if kept else 0
+        check_disk_space(data.parent, size - allocated)
         file.truncate(size)
     return kept

@@ -48,12 +48,12 @@ def pull(
     NotFound, PunaError, and any error of `report`, which cancels the pull.
     """
     check_scheme(name, insecure=insecure)
-    found = library.resolve(name)
-    allowed.check(found.host)
-    if starter_for(found):
-        install(library, found, report)
+    resolved = library.resolve(name)
+    allowed.check(resolved.host)
+    if starter_for(resolved):
+        install(library, resolved, report)
         return
-    repository = Repository.of(found, insecure=insecure)
+    repository = Repository.of(resolved, insecure=insecure)
     report(Progress("pulling manifest"))
 
     # Imported late, because this is slow and only pulls need it.
@@ -68,8 +68,8 @@ def pull(
     # Each blob was hashed as it arrived.
     report(Progress("verifying sha256 digest"))
     report(Progress("writing manifest"))
-    before = _blobs(library, found)
-    library.write_manifest_bytes(found, content)
+    before = _blobs(library, resolved)
+    library.write_manifest_bytes(resolved, content)
     if any(not library.blobs.path(digest).exists() for digest in before):
         report(Progress("removing unused layers"))
     report(Progress("success"))
@@ -81,7 +81,7 @@ def _manifest(registry: Registry, repository: Repository) -> tuple[bytes, tuple[
     def ask() -> bytes:
         accepted = {"Accept": ", ".join(manifests.READABLE)}
         with closing(registry.request("GET", repository.manifest(), accepted)) as answer:
-            return registry.checked(answer).all(_MAX_MANIFEST_BYTES)
+            return answer.raise_for_status().all(_MAX_MANIFEST_BYTES)
 
     try:
         content = registry.retry(ask)

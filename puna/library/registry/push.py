@@ -12,7 +12,7 @@ from puna.library.manifests import Layer
 from puna.library.names import Name
 from puna.library.registry.allowed import ANY_HOST, AllowedHosts
 from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
-from puna.library.registry.repository import Repository, check_scheme, normalized
+from puna.library.registry.repository import Repository, check_scheme, normalize_digest
 from puna.library.store import Library
 from puna.types import Progress, Report
 
@@ -36,19 +36,19 @@ def push(
     """
     report(Progress("retrieving manifest"))
     check_scheme(name, insecure=insecure)
-    found = library.resolve(name)
-    allowed.check(found.host)
-    repository = Repository.of(found, insecure=insecure)
-    model = library.open(found)
+    resolved = library.resolve(name)
+    allowed.check(resolved.host)
+    repository = Repository.of(resolved, insecure=insecure)
+    model = library.open(resolved)
     # Sent unchanged, because re-encoding would change its digest.
-    content = Path(f"{library.root}/manifests/{found.path()}").read_bytes()
+    content = Path(f"{library.root}/manifests/{resolved.path()}").read_bytes()
     manifest = manifests.decode(content)
 
     from puna.library.registry.client import Registry
 
     with closing(Registry(repository.base, key, limits, allowed)) as registry:
         for layer in (*model.layers, *([manifest.config] if manifest.config.digest else [])):
-            _send(library, registry, repository, found, layer, report, limits)
+            _send(library, registry, repository, resolved, layer, report, limits)
         report(Progress("pushing manifest"))
         registry.retry(lambda: _put(registry, repository, manifest.media_type, content))
     report(Progress("success"))
@@ -57,7 +57,7 @@ def push(
 def _put(registry: Registry, repository: Repository, kind: str, content: bytes) -> None:
     headers = {"Content-Type": kind}
     with closing(registry.request("PUT", repository.manifest(), headers, lambda: content)) as answer:
-        registry.checked(answer)
+        answer.raise_for_status()
 
 
 def _send(
@@ -72,7 +72,7 @@ def _send(
     from puna.library.registry.upload import Upload
     from puna.library.registry.watch import watch
 
-    digest = normalized(layer.digest)
+    digest = normalize_digest(layer.digest)
 
     def at(completed: int) -> Progress:
         return Progress(f"pushing {digest[7:19]}", digest=digest, total=layer.size, completed=completed)

@@ -28,7 +28,7 @@ class Repository:
         return f"{self.base}/v2/{self.path}/manifests/{self.tag}"
 
     def blob(self, digest: str) -> str:
-        return f"{self.base}/v2/{self.path}/blobs/{normalized(digest)}"
+        return f"{self.base}/v2/{self.path}/blobs/{normalize_digest(digest)}"
 
     def uploads(self, *, mount: str = "", source: str = "") -> str:
         """The URL that starts an upload, or mounts the blob `mount` from the repository `source`."""
@@ -36,12 +36,12 @@ class Repository:
         return f"{self.base}/v2/{self.path}/blobs/uploads/{query}"
 
 
-def normalized(digest: str) -> str:
+def normalize_digest(digest: str) -> str:
     """A digest in the registries' spelling. Old manifests have "-" for ":", and capitals."""
     return digest.replace("-", ":").lower()
 
 
-def check_scheme(written: str | Name, *, insecure: bool) -> None:
+def check_scheme(name: str | Name, *, insecure: bool) -> None:
     """Raises BadRequest for a name that begins with "http://", unless `insecure`."""
-    if isinstance(written, str) and written.startswith("http://") and not insecure:
+    if isinstance(name, str) and name.startswith("http://") and not insecure:
         raise BadRequest("insecure protocol http")

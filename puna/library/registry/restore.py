@@ -17,7 +17,7 @@ from puna.library.registry.allowed import ANY_HOST, AllowedHosts
 from puna.library.registry.errors import Unreachable
 from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
 from puna.library.registry.pull import pull
-from puna.library.registry.repository import Repository, normalized
+from puna.library.registry.repository import Repository, normalize_digest
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
 from puna.types import Report
@@ -42,25 +42,27 @@ def restore(
     unreadable or inconsistent manifest again, with its blobs.
     Parameters and errors are those of `pull`.
     """
-    found = library.resolve(name)
-    allowed.check(found.host)
-    if starter_for(found):
-        install(library, found, report)
+    resolved = library.resolve(name)
+    allowed.check(resolved.host)
+    if starter_for(resolved):
+        install(library, resolved, report)
         return
-    missing = _missing(library, found)
+    missing = _missing(library, resolved)
     if missing is None:
-        pull(library, found, report, insecure=insecure, key=key, limits=limits, allowed=allowed)
+        pull(library, resolved, report, insecure=insecure, key=key, limits=limits, allowed=allowed)
         return
 
     from puna.library.registry.client import Registry
 
     for layer in missing:
         failure: PunaError | None = None
-        for source in _sources(layer, found):
+        for source in _sources(layer, resolved):
             repository = Repository.of(source, insecure=insecure)
             # `layer.source` comes from the manifest, which is untrusted.
             try:
-                with closing(Registry(repository.base, key, limits, allowed, named=found.host)) as registry:
+                with closing(
+                    Registry(repository.base, key, limits, allowed, user_host=resolved.host)
+                ) as registry:
                     _fetch(library, registry, repository, layer, report, limits)
                 break
             except (NotFound, Unreachable) as error:
@@ -106,5 +108,5 @@ def _fetch(
     url = repository.blob(layer.digest)
     # Checked first, because a download retries for minutes.
     if not registry.retry(lambda: registry.has(url)):
-        raise NotFound(f"{repository.base}/v2/{repository.path} has no {normalized(layer.digest)}")
+        raise NotFound(f"{repository.base}/v2/{repository.path} has no {normalize_digest(layer.digest)}")
     obtain(library, registry, url, layer, report, limits)

@@ -25,8 +25,8 @@ class RemoteBlob:
         self.size = size
         self._registry = registry
         self._url = url
-        self._elsewhere = ""
-        self._changing = threading.Lock()
+        self._redirect = ""
+        self._redirect_lock = threading.Lock()
 
     def open(self, first: int, end: int) -> tuple[HTTPAnswer, int]:
         """An answer with the bytes from `first` to `end`, and the position where it begins.
@@ -44,22 +44,22 @@ class RemoteBlob:
     def _ask(self, first: int, end: int) -> HTTPAnswer:
         # Every server supports a request for the whole blob without a range.
         headers = {} if (first, end) == (0, self.size) else {"Range": f"bytes={first}-{end - 1}"}
-        with self._changing:
-            elsewhere = self._elsewhere
-        if elsewhere:
-            answer = self._registry.request("GET", elsewhere, headers)
+        with self._redirect_lock:
+            redirect = self._redirect
+        if redirect:
+            answer = self._registry.request("GET", redirect, headers)
             if answer.status not in _EXPIRED:
                 return answer
             answer.close()
         answer = self._registry.request("GET", self._url, headers)
-        with self._changing:
-            self._elsewhere = answer.url if answer.url != self._url and answer.status < 400 else ""
+        with self._redirect_lock:
+            self._redirect = answer.url if answer.url != self._url and answer.status < 400 else ""
         return answer
 
     def _begins(self, answer: HTTPAnswer, first: int) -> int:
         if answer.status == 416:
             raise self.wrong_length("fewer bytes")
-        self._registry.checked(answer)
+        answer.raise_for_status()
         if "text/html" in answer.headers.get("Content-Type", ""):
             host = urlsplit(answer.url).netloc
             raise PunaError(f"{host} answered with a web page instead of {self.digest}")
@@ -68,14 +68,14 @@ class RemoteBlob:
             if length.isdigit() and int(length) != self.size:
                 raise self.wrong_length(f"{length} bytes")
             return 0
-        found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        if answer.status != 206 or not found or int(found[1]) != first:
+        match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if answer.status != 206 or not match or int(match[1]) != first:
             raise PunaError(f"unexpected answer {answer.status} for {self.digest}")
-        if found[3] not in ("*", str(self.size)):
-            raise self.wrong_length(f"{found[3]} bytes")
+        if match[3] not in ("*", str(self.size)):
+            raise self.wrong_length(f"{match[3]} bytes")
         return first
 
-    def wrong_length(self, found: str) -> PunaError:
+    def wrong_length(self, length: str) -> PunaError:
         return PunaError(
-            f"wrong length of {self.digest}: its manifest says {self.size} bytes, the registry has {found}"
+            f"wrong length of {self.digest}: its manifest says {self.size} bytes, the registry has {length}"
         )

@@ -19,15 +19,17 @@ import urllib3
 from urllib3 import exceptions
 
 from puna import __version__
-from puna.errors import PunaError
+from puna.errors import NotFound, PunaError
 from puna.library.registry.allowed import AllowedHosts, host_and_port
-from puna.library.registry.errors import Interrupted, Silent, Unreachable
+from puna.library.registry.errors import Interrupted, RegistryRefused, Silent, Unreachable
 from puna.library.registry.guarded import POOLS, check_host
 from puna.library.registry.limits import TransferLimits
 
 _MACHINE = f"{platform.machine()} {platform.system().lower()}"
 _AGENT = f"puna/{__version__} ({_MACHINE}) Python/{platform.python_version()}"
 
+MAX_ANSWER = 1 << 20
+"""Maximum bytes of a token or an error."""
 _WORTH_READING = 64 << 10
 """Most bytes worth reading to reuse a connection."""
 
@@ -45,7 +47,7 @@ class HTTPAnswer:
     def read(self, most: int) -> bytes:
         """The next bytes that are available, at most `most`; b"" at the end. Raises Interrupted."""
         try:
-            with _reading(self.url):
+            with _transport_errors(self.url):
                 return self._response.read1(most, decode_content=False)
         except Interrupted:
             self._broken = True
@@ -62,6 +64,18 @@ class HTTPAnswer:
                     f"{_host(self.url)} sent more than {most >> 20} MB where a short answer belongs"
                 )
         return bytes(body)
+
+    def raise_for_status(self) -> HTTPAnswer:
+        """This answer. Raises NotFound, or RegistryRefused with its message for another error status."""
+        if self.status < 400:
+            return self
+        text = self.all(MAX_ANSWER).decode(errors="replace").strip()
+        self.close()
+        if self.status == 404:
+            raise NotFound("file does not exist")
+        if "html" in self.headers.get("Content-Type", ""):
+            text = f"{urlsplit(self.url).netloc} answered with a web page"
+        raise RegistryRefused(self.status, f"{self.status}: {text[:500]}")
 
     def wake(self) -> None:
         """Wake a thread that waits in `read`. May be called from any thread."""
@@ -81,10 +95,10 @@ class HTTPAnswer:
 class Transport:
     """The connections of one pull or push. May be used from several threads."""
 
-    def __init__(self, limits: TransferLimits, named: str, allowed: AllowedHosts) -> None:
-        """`named` is the user's host; others must be public, or named in `allowed`."""
+    def __init__(self, limits: TransferLimits, user_host: str, allowed: AllowedHosts) -> None:
+        """`user_host` is the host that the user named; others must be public, or named in `allowed`."""
         self._limits = limits
-        self._named = named
+        self._user_host = user_host
         self._allowed = allowed
         self._pools: dict[tuple[str, str, bool], urllib3.PoolManager] = {}
         self._guard = threading.Lock()
@@ -96,15 +110,15 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | Iterable[bytes] | None = None,
         *,
-        silence: float | None = None,
+        read_timeout: float | None = None,
     ) -> HTTPAnswer:
         """The answer to one request, of any status; redirects are answers, too.
 
-        `silence` is the read timeout in seconds. Raises Unreachable, Interrupted, and NotAllowed for a
+        `read_timeout` is in seconds. Raises Unreachable, Interrupted, and NotAllowed for a
         private host.
         """
-        timeout = urllib3.Timeout(connect=self._limits.connect, read=silence or self._limits.stall)
-        with _reading(url):
+        timeout = urllib3.Timeout(connect=self._limits.connect, read=read_timeout or self._limits.stall)
+        with _transport_errors(url):
             response = self._pool(url).request(
                 method,
                 url,
@@ -123,20 +137,20 @@ class Transport:
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         trusted = host_and_port(url) == host_and_port(
-            f"{urlsplit(url).scheme}://{self._named}"
+            f"{urlsplit(url).scheme}://{self._user_host}"
         ) or self._allowed.names(url)
         key = (urlsplit(url).scheme, _proxy(url), trusted)
         if key[1] and not trusted:
             check_host(host_and_port(url)[0])
         with self._guard:
             if key not in self._pools:
-                self._pools[key] = self._made(*key)
+                self._pools[key] = self._make_pool(*key)
             return self._pools[key]
 
-    def _made(self, scheme: str, proxy: str, trusted: bool) -> urllib3.PoolManager:
+    def _make_pool(self, scheme: str, proxy: str, trusted: bool) -> urllib3.PoolManager:
         settings: dict[str, Any] = {"maxsize": self._limits.streams, "retries": False}
         if scheme == "https":  # Loading the certificates takes longer than many a request.
-            settings["ssl_context"] = _trust()
+            settings["ssl_context"] = _ssl_context()
         if not proxy:
             manager = urllib3.PoolManager(**settings)
             if not trusted:
@@ -151,26 +165,26 @@ class Transport:
             raise PunaError(f"cannot use the proxy {parts.scheme}://{parts.hostname}: {error}") from error
 
 
-def _trust() -> ssl.SSLContext:
+def _ssl_context() -> ssl.SSLContext:
     """The certificates of the system and of certifi, because not every Python finds its system's."""
-    trust = ssl.create_default_context()
+    context = ssl.create_default_context()
     with suppress(OSError):
-        trust.load_verify_locations(certifi.where())
-    return trust
+        context.load_verify_locations(certifi.where())
+    return context
 
 
 def _proxy(url: str) -> str:
     """The URL of the proxy for `url`; empty for none."""
     parts = urlsplit(url)
-    found = getproxies()
-    proxy = found.get(parts.scheme) or found.get("all") or ""
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
     if not proxy or proxy_bypass(parts.netloc):
         return ""
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
 @contextmanager
-def _reading(url: str) -> Iterator[None]:
+def _transport_errors(url: str) -> Iterator[None]:
     """Turns urllib3's errors into ones that name the host and the remedy."""
     host = _host(url)
     try:
@@ -189,19 +203,19 @@ def _reading(url: str) -> Iterator[None]:
         reason = error.original_error
         raise Unreachable(f"cannot reach {host} through the proxy {proxy}: {reason}") from error
     except exceptions.SSLError as error:
-        raise Unreachable(f"cannot speak HTTPS with {host}: {_why(error)}") from error
+        raise Unreachable(f"cannot speak HTTPS with {host}: {_reason(error)}") from error
     except exceptions.TimeoutError as error:
         raise Silent(f"{host} sent nothing for a while") from error
     except exceptions.LocationValueError as error:
         raise PunaError(f"cannot use the address {url!r}: {error}") from error
     except (exceptions.HTTPError, OSError) as error:
-        raise Interrupted(f"the connection to {host} broke: {_why(error)}") from error
+        raise Interrupted(f"the connection to {host} broke: {_reason(error)}") from error
 
 
 _ADVICE = "check the network, and HTTPS_PROXY if there is a proxy on the way"
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     text = str(error)
     if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text.lower():
         return "it speaks plain HTTP; use --insecure if you trust it and the way to it"

@@ -60,7 +60,7 @@ class Upload:
         while True:
             try:
                 if not self._url:
-                    if self._mounted(source):
+                    if self._begin(source):
                         break
                     done = 0
                 while done < self.size:
@@ -70,7 +70,7 @@ class Upload:
             except Exception as error:
                 if self._stop.is_set():
                     raise Cancelled from None
-                if not is_transient(error) and not self._begin_again(error):
+                if not is_transient(error) and not self._restart(error):
                     raise
                 failures = 1 if done > farthest else failures + 1
                 farthest = max(farthest, done)
@@ -78,15 +78,15 @@ class Upload:
                     raise PunaError(f"max retries exceeded: {error}") from error
                 if self._stop.wait(self._limits.wait(failures)):
                     raise Cancelled from None
-                done = self._received(done)
+                done = self._query_offset(done)
                 self.sent = done
         self.sent = self.size
 
-    def _mounted(self, source: str) -> bool:
+    def _begin(self, source: str) -> bool:
         """Start the upload; True if the registry mounted the blob from `source` instead."""
         url = self._repository.uploads(mount=self._digest, source=source)
         with closing(self._registry.request("POST", url, {"Content-Length": "0"}, follow=False)) as answer:
-            self._registry.checked(answer)
+            answer.raise_for_status()
             if answer.status == 201:
                 return True
             self._move(answer, url)
@@ -113,46 +113,48 @@ class Upload:
     def _send_elsewhere(self, url: str, first: int, end: int) -> None:
         """Send a chunk to the URL that the registry redirects to (registry.ollama.ai does)."""
         headers = {**_BINARY, "Content-Length": str(end - first)}
-        summed = hashlib.md5(usedforsecurity=False)
+        md5 = hashlib.md5(usedforsecurity=False)
         for piece in self._pieces(first, end):
-            summed.update(piece)
+            md5.update(piece)
         self._send("PUT", url, headers, lambda: self._pieces(first, end)).close()
-        self._sums.append(summed.digest())
+        self._sums.append(md5.digest())
 
     def _commit(self) -> None:
         fields = {"digest": self._digest}
         if self._sums:
-            summed = hashlib.md5(b"".join(self._sums), usedforsecurity=False)
-            fields["etag"] = f"{summed.hexdigest()}-{len(self._sums)}"
+            md5 = hashlib.md5(b"".join(self._sums), usedforsecurity=False)
+            fields["etag"] = f"{md5.hexdigest()}-{len(self._sums)}"
         url = f"{self._url}{'&' if '?' in self._url else '?'}{urlencode(fields)}"
         self._send("PUT", url, {**_BINARY, "Content-Length": "0"}).close()
 
     def _send(self, method: str, url: str, headers: dict[str, str], body: Body | None = None) -> HTTPAnswer:
-        """The answer. Its timeout allows for the registry's verification. Raises the errors of `checked`."""
-        answer = self._registry.request(method, url, headers, body, follow=False, silence=self._limits.commit)
+        """The answer. Its timeout allows for the registry's verification. Raises like `raise_for_status`."""
+        answer = self._registry.request(
+            method, url, headers, body, follow=False, read_timeout=self._limits.commit
+        )
         try:
-            return self._registry.checked(answer)
+            return answer.raise_for_status()
         except BaseException:
             answer.close()
             raise
 
-    def _received(self, done: int) -> int:
+    def _query_offset(self, done: int) -> int:
         """The bytes that the registry has of the interrupted upload; 0, to start again, if unknown."""
         if not self._url or self._sums:
             return done
         try:
             with closing(self._registry.request("GET", self._url, follow=False)) as answer:
-                self._registry.checked(answer)
-                found = _RECEIVED.fullmatch(answer.headers.get("Range", ""))
-                if answer.status == 204 and found:
+                answer.raise_for_status()
+                match = _RECEIVED.fullmatch(answer.headers.get("Range", ""))
+                if answer.status == 204 and match:
                     self._move(answer, self._url)
-                    return int(found[1]) + 1 if found[1] != "0" else 0
+                    return int(match[1]) + 1 if match[1] != "0" else 0
         except PunaError:
             pass
         self._url = ""
         return 0
 
-    def _begin_again(self, error: Exception) -> bool:
+    def _restart(self, error: Exception) -> bool:
         """Whether to restart the upload because the registry lost it."""
         lost = isinstance(error, NotFound) or (isinstance(error, RegistryRefused) and error.code == 416)
         if lost and self._url:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from puna.access import Key, Scope, Used, new_key
+from puna.access import Key, KeyUsage, Scope, new_key
 from puna.errors import BadRequest
 from puna.server.body import convert, decode_body
 from puna.server.json_response import json_response
@@ -63,7 +63,7 @@ class KeysListed(msgspec.Struct):
 
 async def list_keys(request: Request) -> Response:
     """Every key with its usage, without secrets and hashes."""
-    found = await to_thread(services_of(request).keyring.listed)
+    found = await to_thread(services_of(request).keyring.keys_and_usage)
     return json_response(KeysListed([_entry(key, used) for key, used in found]))
 
 
@@ -76,7 +76,7 @@ async def create(request: Request) -> Response:
     wanted = msgspec.structs.asdict(convert(given, KeyRequest))
     key, secret = new_key(wanted.pop("name"), **wanted)
     await to_thread(services_of(request).keyring.add, key)
-    return json_response(KeyMade(_entry(key, Used()), secret))
+    return json_response(KeyMade(_entry(key, KeyUsage()), secret))
 
 
 async def revoke(request: Request) -> Response:
@@ -85,7 +85,7 @@ async def revoke(request: Request) -> Response:
     return Response()
 
 
-def _entry(key: Key, used: Used) -> KeyListed:
+def _entry(key: Key, used: KeyUsage) -> KeyListed:
     now = datetime.now(timezone.utc)
     kept = msgspec.structs.asdict(key)
     del kept["hash"]

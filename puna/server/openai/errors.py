@@ -43,7 +43,7 @@ def use_field_names(request: Request, names: FieldNames) -> None:
 def line(error: Exception, names: FieldNames = str) -> bytes:
     """The JSON object for `error`."""
     param, code = _param_and_code(error, names)
-    kind = error.counted if isinstance(error, TooMany) else ""
+    kind = error.resource if isinstance(error, TooMany) else ""
     return _error_body(sentence(error), status_of(error), param, code, kind)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from puna.errors import BadRequest
 from puna.library.convert.safetensors import open_tensors
-from puna.library.convert.tensors import decoded
+from puna.library.convert.tensors import decode_bf16
 
 
 def write(path: Path, header: Any, data: bytes = b"") -> Path:
@@ -50,7 +50,7 @@ def test_bf16_numbers_are_the_upper_halves_of_f32(tmp_path: Path):
     tensor = open_tensors(write(tmp_path / "t", header, np.array([0x3F80, 0xC000, 0x7F80], "<u2").tobytes()))[
         "a"
     ]
-    assert decoded(tensor.read(0, 3), tensor.dtype).tolist() == [1.0, -2.0, float("inf")]
+    assert decode_bf16(tensor.read(0, 3), tensor.dtype).tolist() == [1.0, -2.0, float("inf")]
 
 
 def test_a_file_cut_short_after_it_was_opened_is_refused(tmp_path: Path):

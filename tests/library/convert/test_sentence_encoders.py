@@ -18,7 +18,7 @@ from tokenizers.processors import TemplateProcessing
 from puna.errors import BadRequest
 from puna.gguf import read_metadata
 from puna.library.convert import convert
-from puna.library.convert.vocabulary.wordpiece import spelled
+from puna.library.convert.vocabulary.wordpiece import llama_spelling
 from tests.library.bert_reference import NomicReference, Reference
 from tests.library.convert.checkpoints import Maker, write_safetensors
 from tests.library.libllama import loaded
@@ -141,7 +141,7 @@ def nothing(done: int, total: int) -> None:
     ],
 )
 def test_tokens_are_spelled_as_libllama_wants_them(token: str, expected: str):
-    assert spelled(token) == expected
+    assert llama_spelling(token) == expected
 
 
 SENTENCES = ("The cat sat.", "PLAYING plays!", "猫的cat", "élan ee", "unknown words 12", "a" * 300, "")
@@ -235,7 +235,7 @@ def test_the_file_says_what_the_model_is(tmp_path: Path):
     assert fields["bert.attention.head_count"] == HEADS
     assert fields["bert.attention.causal"] is False
     assert fields["bert.pooling_type"] == 1
-    assert fields["tokenizer.ggml.tokens"] == [spelled(token) for token in VOCABULARY]
+    assert fields["tokenizer.ggml.tokens"] == [llama_spelling(token) for token in VOCABULARY]
     assert fields["tokenizer.ggml.token_type"] == [3] * 5 + [1] * (len(VOCABULARY) - 5)
     special = ("padding", "unknown", "bos", "seperator", "mask")
     assert [fields[f"tokenizer.ggml.{kind}_token_id"] for kind in special] == [0, 1, 2, 3, 4]

@@ -179,12 +179,12 @@ def test_files_lie_under_their_names_while_they_are_converted(library: Library, 
         digests = {
             name: library.blobs.add([name.encode()])[0] for name in ("config.json", "a/b/model.safetensors")
         }
-        with builder.laid_out(digests) as folder:
+        with builder.checkpoint_folder(digests) as folder:
             assert {name: (folder / name).read_text() for name in digests} == {name: name for name in digests}
         assert not folder.exists()
         assert library.blobs.path(digests["config.json"]).read_text() == "config.json"
         with (
             pytest.raises(BadRequest, match="a/b: a file and a folder have the same name"),
-            builder.laid_out({"a": digests["config.json"], "a/b": digests["config.json"]}),
+            builder.checkpoint_folder({"a": digests["config.json"], "a/b": digests["config.json"]}),
         ):
             pass

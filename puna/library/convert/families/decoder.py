@@ -12,7 +12,7 @@ from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
 from puna.library.convert.plan import layer_count
-from puna.library.convert.tensors import Tensor, stacked
+from puna.library.convert.tensors import Tensor, stack
 from puna.library.convert.writing import Value
 
 _MOST_EXPERTS = 4096
@@ -58,11 +58,11 @@ def head_size(config: Config) -> int:
 
 def rope(config: Config) -> Config:
     """Rotary parameters in one object, from the places of every version of transformers."""
-    found = config.section("rope_parameters", "rope_scaling")
-    whole = found.section("full_attention") if "full_attention" in found.values else found
+    section = config.section("rope_parameters", "rope_scaling")
+    whole = section.section("full_attention") if "full_attention" in section.values else section
     outer = {key: config.values.get(key) for key in ("rope_theta", "partial_rotary_factor")}
     outer["original_max_position_embeddings"] = config.values.get("original_max_position_embeddings")
-    return whole.over(Config(outer, config.file))
+    return whole.with_defaults(Config(outer, config.file))
 
 
 def rope_type(config: Config) -> str:
@@ -91,7 +91,7 @@ def rotary(config: Config) -> dict[str, Value]:
         if parameters.get("attention_factor") is not None:
             values["rope.scaling.yarn_attn_factor"] = parameters.number("attention_factor")
     elif kind not in ("default", "linear", "llama3", "longrope", "mrope"):
-        raise config.wrong("rope_scaling", f'has the type "{kind}", which cannot be converted')
+        raise config.error("rope_scaling", f'has the type "{kind}", which cannot be converted')
     return values
 
 
@@ -110,4 +110,4 @@ def experts(tensors: Mapping[str, Tensor], count: int) -> Iterator[tuple[str, Te
     for name, members in groups.items():
         if sorted(members) != list(range(count)):
             raise BadRequest(f"the safetensors files have {len(members)} of the {count} experts of {name}")
-        yield name, stacked([members[number] for number in range(count)])
+        yield name, stack([members[number] for number in range(count)])

@@ -48,12 +48,12 @@ def plan_gemma2(checkpoint: Checkpoint) -> Plan:
 
 def plan_gemma3(checkpoint: Checkpoint) -> Plan:
     """The language model. Fields that config.json leaves out have their defaults. Raises BadRequest."""
-    config = checkpoint.config.over(Config(dict(_GEMMA3), checkpoint.config.file))
+    config = checkpoint.config.with_defaults(Config(dict(_GEMMA3), checkpoint.config.file))
     _check_scale(config, MODEL_ARCH.GEMMA3)
     local = config.section("rope_parameters").section("sliding_attention").get("rope_theta")
     values: dict[str, Value] = {
         "attention.sliding_window": config.integer("sliding_window"),
-        "attention.sliding_window_pattern": _windowed(config),
+        "attention.sliding_window_pattern": _window_pattern(config),
         "rope.freq_base_swa": float(local)
         if local
         else config.number("rope_local_base_freq", default=10000.0),
@@ -73,7 +73,7 @@ def _plan(checkpoint: Checkpoint, config: Config, arch: MODEL_ARCH, values: Mapp
     return Plan(names.architecture, hyperparameters(config) | dict(values), names.apply(tensors.items()))
 
 
-def _windowed(config: Config) -> list[bool]:
+def _window_pattern(config: Config) -> list[bool]:
     """Whether each layer attends only to a window."""
     layers = layer_count(config)
     kinds = config.get("layer_types")
@@ -87,4 +87,4 @@ def _check_scale(config: Config, arch: MODEL_ARCH) -> None:
     heads, size = config.integer("num_attention_heads"), config.integer("head_dim", default=256)
     scale = config.integer("hidden_size") // heads if layer_count(config) == _LARGEST[arch] else size
     if config.number("query_pre_attn_scalar", default=float(scale)) != scale:
-        raise config.wrong("query_pre_attn_scalar", f"is not {scale}, which llama.cpp takes it to be")
+        raise config.error("query_pre_attn_scalar", f"is not {scale}, which llama.cpp takes it to be")

@@ -9,9 +9,9 @@ from gguf import MODEL_ARCH
 from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.families.decoder import hyperparameters, weights
-from puna.library.convert.mxfp4 import packed
+from puna.library.convert.mxfp4 import pack_mxfp4
 from puna.library.convert.plan import Names, Plan, layer_count
-from puna.library.convert.tensors import Tensor, sliced, transposed
+from puna.library.convert.tensors import Tensor, slice_rows, transpose
 
 _GATE_UP = ".experts.gate_up_proj"
 _DOWN = ".experts.down_proj"
@@ -28,8 +28,8 @@ def plan(checkpoint: Checkpoint) -> Plan:
     return Plan(names.architecture, values, names.apply(_tensors(dict(weights(checkpoint)))))
 
 
-def _tensors(found: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in found.items():
+def _tensors(tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in tensors.items():
         if name.endswith(".sinks"):
             yield f"{name}.weight", tensor
         elif name.endswith(f"{_GATE_UP}_bias"):
@@ -37,13 +37,13 @@ def _tensors(found: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         elif name.endswith(f"{_DOWN}_bias"):
             yield name.removesuffix("_bias") + ".bias", tensor
         elif name.endswith(f"{_GATE_UP}_blocks"):
-            yield from _halves(name.removesuffix("gate_up_proj_blocks"), "weight", *_parts(found, name))
+            yield from _halves(name.removesuffix("gate_up_proj_blocks"), "weight", *_parts(tensors, name))
         elif name.endswith(f"{_DOWN}_blocks"):
-            yield name.removesuffix("_blocks") + ".weight", packed(*_parts(found, name))
+            yield name.removesuffix("_blocks") + ".weight", pack_mxfp4(*_parts(tensors, name))
         elif name.endswith(_GATE_UP):
-            yield from _halves(name.removesuffix("gate_up_proj"), "weight", transposed(tensor))
+            yield from _halves(name.removesuffix("gate_up_proj"), "weight", transpose(tensor))
         elif name.endswith(_DOWN):
-            yield f"{name}.weight", transposed(tensor)
+            yield f"{name}.weight", transpose(tensor)
         elif not name.endswith("_scales"):
             yield name, tensor
 
@@ -51,12 +51,12 @@ def _tensors(found: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 def _halves(base: str, suffix: str, *parts: Tensor) -> Iterator[tuple[str, Tensor]]:
     """The even rows are the gate's; blocks and scales are split alike."""
     for at, name in enumerate(("gate_proj", "up_proj")):
-        cut = [sliced(part, slice(at, None, 2)) for part in parts]
-        yield f"{base}{name}.{suffix}", cut[0] if len(cut) == 1 else packed(*cut)
+        cut = [slice_rows(part, slice(at, None, 2)) for part in parts]
+        yield f"{base}{name}.{suffix}", cut[0] if len(cut) == 1 else pack_mxfp4(*cut)
 
 
-def _parts(found: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+def _parts(tensors: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
     scales = name.removesuffix("_blocks") + "_scales"
-    if scales not in found:
+    if scales not in tensors:
         raise BadRequest(f"the safetensors files have no tensor {scales}")
-    return found[name], found[scales]
+    return tensors[name], tensors[scales]

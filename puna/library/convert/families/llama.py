@@ -18,7 +18,7 @@ from puna.library.convert.families.decoder import (
     weights,
 )
 from puna.library.convert.plan import Names, Plan, layer_count
-from puna.library.convert.tensors import Tensor, constant, permuted
+from puna.library.convert.tensors import Tensor, constant, permute
 
 
 def plan(checkpoint: Checkpoint) -> Plan:
@@ -26,24 +26,24 @@ def plan(checkpoint: Checkpoint) -> Plan:
     config = checkpoint.config
     names = Names(MODEL_ARCH.LLAMA, layer_count(config))
     values = hyperparameters(config) | {"rope.dimension_count": head_size(config)}
-    tensors = {name: rotated(name, tensor, config) for name, tensor in weights(checkpoint)}
-    named = names.apply(_stacked(tensors, config))
+    tensors = {name: permute_heads(name, tensor, config) for name, tensor in weights(checkpoint)}
+    named = names.apply(_stack_experts(tensors, config))
     if rope_type(config) == "llama3":
-        named["rope_freqs.weight"] = constant("rope_freqs", slowed(config))
+        named["rope_freqs.weight"] = constant("rope_freqs", rope_factors(config))
     return Plan(names.architecture, values, named)
 
 
-def rotated(name: str, tensor: Tensor, config: Config) -> Tensor:
+def permute_heads(name: str, tensor: Tensor, config: Config) -> Tensor:
     """Queries and keys in this architecture's order of rotation, other tensors unchanged."""
     heads = config.integer("num_attention_heads")
     if name.endswith((".q_proj.weight", ".q_proj.bias")):
-        return permuted(tensor, heads)
+        return permute(tensor, heads)
     if name.endswith((".k_proj.weight", ".k_proj.bias")):
-        return permuted(tensor, config.integer("num_key_value_heads", default=heads))
+        return permute(tensor, config.integer("num_key_value_heads", default=heads))
     return tensor
 
 
-def slowed(config: Config) -> list[float]:
+def rope_factors(config: Config) -> list[float]:
     """The divisor of each frequency in Llama 3.1 (transformers, modeling_rope_utils, llama3)."""
     parameters, size = rope(config), head_size(config)
     factor = parameters.number("factor", default=8.0)
@@ -52,7 +52,7 @@ def slowed(config: Config) -> list[float]:
     trained = parameters.integer("original_max_position_embeddings", default=8192)
     base = parameters.number("rope_theta", default=10000.0)
     if not (factor > 0 and 0 < low < high and base > 0):
-        raise config.wrong("rope_scaling", "has factors that make no sense")
+        raise config.error("rope_scaling", "has factors that make no sense")
     factors: list[float] = []
     for pair in range(0, size, 2):
         length = 2 * math.pi * base ** (pair / size)
@@ -66,7 +66,7 @@ def slowed(config: Config) -> list[float]:
     return factors
 
 
-def _stacked(tensors: dict[str, Tensor], config: Config) -> Iterator[tuple[str, Tensor]]:
+def _stack_experts(tensors: dict[str, Tensor], config: Config) -> Iterator[tuple[str, Tensor]]:
     """Mixtral's experts as one tensor; other models have none."""
     if config.get("num_local_experts") is None:
         yield from tensors.items()

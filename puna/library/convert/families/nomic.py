@@ -52,7 +52,7 @@ def plan(checkpoint: Checkpoint) -> Plan:
 def _check(config: Config) -> None:
     """llama.cpp has one variant. Raises BadRequest for others, such as the one with experts."""
     if config.get("moe_every_n_layers"):
-        raise config.wrong("moe_every_n_layers", "is set; a NomicBertModel with experts cannot be converted")
+        raise config.error("moe_every_n_layers", "is set; a NomicBertModel with experts cannot be converted")
     for name, value in _EXPECTED.items():
         if config.get(name) not in (None, value):
-            raise config.wrong(name, f"is {config.get(name)!r}, which cannot be converted")
+            raise config.error(name, f"is {config.get(name)!r}, which cannot be converted")

@@ -32,7 +32,7 @@ def plan(checkpoint: Checkpoint) -> Plan:
         for name in ("long", "short"):
             factors = parameters.numbers(f"{name}_factor")
             if len(factors) != size // 2:
-                raise config.wrong(
+                raise config.error(
                     "rope_scaling", f"has {len(factors)} numbers as {name}_factor, not {size // 2}"
                 )
             named[f"rope_factors_{name}.weight"] = constant(f"{name}_factor", factors)

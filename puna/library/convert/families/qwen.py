@@ -10,7 +10,7 @@ from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.families.decoder import experts, hyperparameters, rope, weights
 from puna.library.convert.plan import Names, Plan, layer_count
 from puna.library.convert.pooling import pooling
-from puna.library.convert.tensors import Tensor, sliced, transposed
+from puna.library.convert.tensors import Tensor, slice_rows, transpose
 
 
 def plan_qwen2(checkpoint: Checkpoint) -> Plan:
@@ -59,14 +59,14 @@ def _plan(checkpoint: Checkpoint, arch: MODEL_ARCH) -> Plan:
     names = Names(arch, layer_count(config))
     tensors = dict(weights(checkpoint))
     if config.get("num_experts") is not None:
-        unfused = dict(_unfused(tensors, config.integer("hidden_size")))
-        tensors = dict(experts(unfused, config.integer("num_experts")))
+        separate = dict(_split_experts(tensors, config.integer("hidden_size")))
+        tensors = dict(experts(separate, config.integer("num_experts")))
     return Plan(
         names.architecture, hyperparameters(config) | pooling(checkpoint), names.apply(tensors.items())
     )
 
 
-def _unfused(tensors: dict[str, Tensor], width: int) -> Iterator[tuple[str, Tensor]]:
+def _split_experts(tensors: dict[str, Tensor], width: int) -> Iterator[tuple[str, Tensor]]:
     """Splits experts that are one tensor with gate and up fused; Qwen 3 VL's have inputs before outputs."""
     for name, tensor in tensors.items():
         plain = name.removesuffix(".weight")
@@ -75,11 +75,11 @@ def _unfused(tensors: dict[str, Tensor], width: int) -> Iterator[tuple[str, Tens
             yield name, tensor
             continue
         down = tensors.get(f"{base}.down_proj", tensors.get(f"{base}.down_proj.weight", tensor))
-        whole = transposed(tensor) if down.shape[2] == width else tensor
+        whole = transpose(tensor) if down.shape[2] == width else tensor
         if part == "gate_up_proj":
             half = whole.shape[1] // 2
-            yield f"{base}.gate_proj.weight", sliced(whole, slice(0, half))
-            yield f"{base}.up_proj.weight", sliced(whole, slice(half, 2 * half))
+            yield f"{base}.gate_proj.weight", slice_rows(whole, slice(0, half))
+            yield f"{base}.up_proj.weight", slice_rows(whole, slice(half, 2 * half))
         else:
             yield f"{plain}.weight", whole
 
@@ -95,6 +95,6 @@ def _with_vision(plan: Plan, checkpoint: Checkpoint) -> Plan:
 
 def _check_routing(checkpoint: Checkpoint, *, normalised: bool) -> None:
     """libllama normalises the selected experts' weights for one architecture and never for the other."""
-    given = checkpoint.config.get("norm_topk_prob")
-    if isinstance(given, bool) and given != normalised:
-        raise checkpoint.config.wrong("norm_topk_prob", f"is {str(given).lower()}, which cannot be converted")
+    value = checkpoint.config.get("norm_topk_prob")
+    if isinstance(value, bool) and value != normalised:
+        raise checkpoint.config.error("norm_topk_prob", f"is {str(value).lower()}, which cannot be converted")

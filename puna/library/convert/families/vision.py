@@ -52,7 +52,7 @@ def _layers(vision: Config) -> int:
 
 
 def _values(checkpoint: Checkpoint, vision: Config, image_size: int) -> dict[str, Value]:
-    pictures = checkpoint.json("preprocessor_config.json").over(
+    pictures = checkpoint.json("preprocessor_config.json").with_defaults(
         checkpoint.json("processor_config.json").section("image_processor")
     )
     return {

@@ -20,7 +20,7 @@ _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]
 _PATHS = r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|" + _SPACES
 
 
-def _cased(suffix: str) -> str:
+def _case_split(suffix: str) -> str:
     """Splits words where lower case turns to upper case."""
     parts = (
         r"[^\r\n\p{L}\p{N}]?" + _UPPER + more + suffix for more in ("*" + _LOWER + "+", "+" + _LOWER + "*")
@@ -41,8 +41,8 @@ _NAMES: dict[tuple[str, ...], str] = {
         + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|"
         + _SPACES,
     ): "qwen35",
-    (_cased(_SUFFIXES + "?") + r"\p{N}{1,3}" + _PATHS,): "gpt-4o",
-    (_cased("") + r"\p{N}" + _PATHS,): "tekken",
+    (_case_split(_SUFFIXES + "?") + r"\p{N}{1,3}" + _PATHS,): "gpt-4o",
+    (_case_split("") + r"\p{N}" + _PATHS,): "tekken",
     (
         r"\p{N}{1,3}",
         "[一-龥぀-ゟ゠-ヿ]+",
@@ -77,20 +77,20 @@ def _steps(tokenizer: Config) -> list[str]:
     """The splitting steps in order: expressions, and the names of other steps."""
     top = tokenizer.section("pre_tokenizer").values
     parts: Any = top.get("pretokenizers") if top.get("type") == "Sequence" else [top] if top else []
-    found: list[str] = []
+    steps: list[str] = []
     for part in parts if isinstance(parts, list) else [parts]:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "Split" and _keeps_all(part) and isinstance(part.get("pattern"), dict):
             pattern = part["pattern"]
             literal = pattern.get("String")
-            found.append(re.escape(literal) if isinstance(literal, str) else str(pattern.get("Regex")))
+            steps.append(re.escape(literal) if isinstance(literal, str) else str(pattern.get("Regex")))
         elif kind == "Digits" and part.get("individual_digits"):
-            found.append("Digits")
+            steps.append("Digits")
         elif kind == "ByteLevel":
-            found += [_BYTES] if part.get("use_regex", True) else []
+            steps += [_BYTES] if part.get("use_regex", True) else []
         else:
-            found.append(f"[{kind}]")
-    return found
+            steps.append(f"[{kind}]")
+    return steps
 
 
 def _keeps_all(part: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
 from puna.library.convert.vocabulary.bytelevel import merges
-from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added, numbered
+from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added_tokens, tokens_by_id
 
 _FILE = "tokenizer.model"
 _PIECES, _NORMALIZER = 1, 3  # fields of ModelProto
@@ -41,17 +41,17 @@ def read(checkpoint: Checkpoint, tokenizer: Config, size: int) -> Vocabulary:
         raise BadRequest(f"{_FILE} is damaged: it is no SentencePiece model") from None
     if not count:
         raise BadRequest(f"{_FILE} is damaged: it has no pieces")
-    for at, text in numbered(
+    for at, text in tokens_by_id(
         "added_tokens.json", checkpoint.json("added_tokens.json").values or {"": 0}, 2**31
     ):
         if text and at < size:
             vocabulary.add(at, text, special=False)
     settings = checkpoint.json("tokenizer_config.json")
-    for at, text, special in _decoder(settings) + added(tokenizer, size):
+    for at, text, special in _decoder(settings) + added_tokens(tokenizer, size):
         if at < size:
             vocabulary.add(at, text, special=special)
-    given = settings.get("add_prefix_space")
-    vocabulary.extra[_PREFIX_KEY] = given if isinstance(given, bool) else prefix
+    setting = settings.get("add_prefix_space")
+    vocabulary.extra[_PREFIX_KEY] = setting if isinstance(setting, bool) else prefix
     return vocabulary
 
 
@@ -66,15 +66,15 @@ def read_bpe(tokenizer: Config, size: int) -> Vocabulary:
         ranks.setdefault(left + right, -float(rank))
     vocabulary = Vocabulary("llama", tokenizer.file)
     unknown = model.get("unk_token")
-    for at, text in numbered(tokenizer.file, model.get("vocab"), size):
+    for at, text in tokens_by_id(tokenizer.file, model.get("vocab"), size):
         kind = (
             TokenType.BYTE if _is_byte(text) else TokenType.UNKNOWN if text == unknown else TokenType.NORMAL
         )
         vocabulary.put(at, text, kind, ranks.get(text, 0.0))
-    for at, text, special in added(tokenizer, size):
+    for at, text, special in added_tokens(tokenizer, size):
         if text != unknown:
             vocabulary.add(at, text, special=special)
-    vocabulary.extra[_PREFIX_KEY] = _prefixed(tokenizer)
+    vocabulary.extra[_PREFIX_KEY] = _adds_space_prefix(tokenizer)
     return vocabulary
 
 
@@ -84,11 +84,11 @@ def _put_piece(vocabulary: Vocabulary, at: int, raw: bytes) -> None:
     kind = TokenType(fields.get(_TYPE, TokenType.NORMAL))
     if not isinstance(text, bytes) or not isinstance(score, bytes):
         raise ValueError("a piece is of the wrong types")
-    spelled = text.decode()
+    token = text.decode()
     if kind == TokenType.USER_DEFINED:
-        vocabulary.add(at, spelled, special=False)
+        vocabulary.add(at, token, special=False)
     else:
-        vocabulary.put(at, spelled, kind, struct.unpack("<f", score)[0])
+        vocabulary.put(at, token, kind, struct.unpack("<f", score)[0])
 
 
 def _decoder(settings: Config) -> list[tuple[int, str, bool]]:
@@ -100,10 +100,10 @@ def _decoder(settings: Config) -> list[tuple[int, str, bool]]:
             if int(at) >= 0
         ]
     except (TypeError, KeyError, ValueError, AttributeError):
-        raise settings.wrong("added_tokens_decoder", "has a token that is not described") from None
+        raise settings.error("added_tokens_decoder", "has a token that is not described") from None
 
 
-def _prefixed(tokenizer: Config) -> bool:
+def _adds_space_prefix(tokenizer: Config) -> bool:
     """Whether a space is put before text: by a normalizer, or by the step that turns spaces into "▁"."""
     normalizer, cutter = tokenizer.section("normalizer").values, tokenizer.section("pre_tokenizer").values
     parts = [normalizer, cutter]

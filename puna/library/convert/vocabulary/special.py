@@ -50,11 +50,11 @@ def _add_ids(vocabulary: Vocabulary, checkpoint: Checkpoint, settings: Config) -
 def _add_surroundings(vocabulary: Vocabulary, settings: Config, tokenizer: Config) -> None:
     """tokenizer_config.json decides; without it, the tokens that tokenizer.json adds first and last."""
     first, last = _template_ends(tokenizer)
-    for name, there in (("bos", first), ("eos", last)):
-        given = settings.get(f"add_{name}_token")
-        if isinstance(given, bool) or there is not None:
+    for name, added in (("bos", first), ("eos", last)):
+        setting = settings.get(f"add_{name}_token")
+        if isinstance(setting, bool) or added is not None:
             vocabulary.extra[f"tokenizer.ggml.add_{name}_token"] = (
-                given if isinstance(given, bool) else bool(there)
+                setting if isinstance(setting, bool) else bool(added)
             )
 
 
@@ -94,7 +94,7 @@ def _add_template(vocabulary: Vocabulary, checkpoint: Checkpoint, settings: Conf
             text.encode()
             vocabulary.extra[_TEMPLATE if name == "default" else f"{_TEMPLATE}.{name}"] = text
     except (TypeError, KeyError, UnicodeEncodeError):
-        raise settings.wrong("chat_template", "is no template") from None
+        raise settings.error("chat_template", "is no template") from None
 
 
 def _text(value: Any) -> str:

@@ -81,7 +81,7 @@ class Vocabulary:
         return values | self.extra
 
 
-def numbered(file: str, entries: Any, size: int) -> list[tuple[int, str]]:
+def tokens_by_id(file: str, entries: Any, size: int) -> list[tuple[int, str]]:
     """The texts of `entries`, a map of texts to ids below `size`, by id. Raises BadRequest."""
     if not isinstance(entries, dict) or not entries:
         raise BadRequest(f"{file} has no vocabulary")
@@ -91,20 +91,20 @@ def numbered(file: str, entries: Any, size: int) -> list[tuple[int, str]]:
     return sorted((at, text) for text, at in entries.items())
 
 
-def added(tokenizer: Config, size: int) -> list[tuple[int, str, bool]]:
+def added_tokens(tokenizer: Config, size: int) -> list[tuple[int, str, bool]]:
     """The id, text and "special" of tokenizer.json's added tokens with ids below `size`."""
     entries = tokenizer.get("added_tokens") or []
-    found: list[tuple[int, str, bool]] = []
+    tokens: list[tuple[int, str, bool]] = []
     try:
         for entry in entries:
             at, text = entry["id"], entry["content"]
             if type(at) is not int or at < 0 or not isinstance(text, str):
                 raise ValueError
             if at < size:
-                found.append((at, text, bool(entry.get("special"))))
+                tokens.append((at, text, bool(entry.get("special"))))
     except (TypeError, KeyError, ValueError, AttributeError):
         raise BadRequest(f"{tokenizer.file}: an added token is not described") from None
-    return found
+    return tokens
 
 
 def _looks_special(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
-from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added, numbered
+from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added_tokens, tokens_by_id
 
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "bos": "[CLS]", "eos": "[SEP]", "sep": "[SEP]", "mask": "[MASK]"}
 _STEPS = ("Lowercase", "StripAccents", "NFD")
@@ -26,27 +26,27 @@ def read(checkpoint: Checkpoint, tokenizer: Config, size: int) -> Vocabulary:
         file, ids = tokenizer.file, tokenizer.section("model").get("vocab")
     else:
         file, ids = "vocab.txt", _lines(checkpoint)
-    entries = numbered(file, ids, size)
-    known = {text: at for at, text in entries}
-    lacking = [text for text in SPECIAL.values() if text not in known and text != SPECIAL["mask"]]
+    entries = tokens_by_id(file, ids, size)
+    ids_by_text = {text: at for at, text in entries}
+    lacking = [text for text in SPECIAL.values() if text not in ids_by_text and text != SPECIAL["mask"]]
     if lacking:
         raise BadRequest(f"{file} lacks the special token {lacking[0]} of BERT")
-    control = set(SPECIAL.values()) | {text for _, text, special in added(tokenizer, size) if special}
+    control = set(SPECIAL.values()) | {text for _, text, special in added_tokens(tokenizer, size) if special}
     vocabulary = Vocabulary("bert", file, pre="jina-v2-en")
     for at, text in entries:
         kind = TokenType.CONTROL if text in control else TokenType.NORMAL
-        vocabulary.put(at, text if text in control else spelled(text), kind)
+        vocabulary.put(at, text if text in control else llama_spelling(text), kind)
     for name, text in SPECIAL.items():
         key = {"unk": "unknown", "pad": "padding", "sep": "seperator"}.get(
             name, name
         )  # so spelled in the format
-        if text in known:
-            vocabulary.extra[f"tokenizer.ggml.{key}_token_id"] = known[text]
+        if text in ids_by_text:
+            vocabulary.extra[f"tokenizer.ggml.{key}_token_id"] = ids_by_text[text]
     _add_normalizer(vocabulary, checkpoint, tokenizer)
     return vocabulary
 
 
-def spelled(token: str) -> str:
+def llama_spelling(token: str) -> str:
     """A WordPiece token as llama.cpp spells it: a word begins with "▁", a continuation is bare.
 
     >>> spelled("play"), spelled("##ing"), spelled("[unused1]")
@@ -76,16 +76,16 @@ def _add_normalizer(vocabulary: Vocabulary, checkpoint: Checkpoint, tokenizer: C
     written only when they differ from BERT's defaults.
     """
     settings = checkpoint.json("tokenizer_config.json")
-    given = (_normalizer(tokenizer) if tokenizer.values else {}) or {
+    values = (_normalizer(tokenizer) if tokenizer.values else {}) or {
         ours: settings.get(theirs) for ours, theirs in _SETTINGS.items()
     }
-    given = {name: value for name, value in given.items() if isinstance(value, bool)}
-    if "lowercase" in given:
-        given.setdefault("strip_accents", given["lowercase"])
+    values = {name: value for name, value in values.items() if isinstance(value, bool)}
+    if "lowercase" in values:
+        values.setdefault("strip_accents", values["lowercase"])
     for name in ("handle_chinese_chars", "clean_text"):
-        if given.get(name):
-            del given[name]
-    vocabulary.extra |= {f"tokenizer.ggml.normalizer.{name}": value for name, value in given.items()}
+        if values.get(name):
+            del values[name]
+    vocabulary.extra |= {f"tokenizer.ggml.normalizer.{name}": value for name, value in values.items()}
 
 
 def _normalizer(tokenizer: Config) -> dict[str, Any]:
@@ -96,6 +96,6 @@ def _normalizer(tokenizer: Config) -> dict[str, Any]:
     inner: Any = top.get("normalizers") if top.get("type") == "Sequence" else [top] if top else []
     kinds = [str(step.get("type")) if isinstance(step, dict) else "" for step in inner or ()]
     if unknown := [kind for kind in kinds if kind not in _STEPS]:
-        raise tokenizer.wrong("normalizer", f'has the step "{unknown[0]}", which cannot be converted')
-    found = {"lowercase": "Lowercase" in kinds, "strip_accents": "StripAccents" in kinds}
-    return {**found, "handle_chinese_chars": False, "clean_text": False}
+        raise tokenizer.error("normalizer", f'has the step "{unknown[0]}", which cannot be converted')
+    steps = {"lowercase": "Lowercase" in kinds, "strip_accents": "StripAccents" in kinds}
+    return {**steps, "handle_chinese_chars": False, "clean_text": False}
