@@ -146,10 +146,6 @@ template <class I, Type T, class Dot = SingleFloats<I, T>> class FloatGemm {
         Floats<I, R, P> out;
         for_tile<I, R, P>([&](auto r, auto c) __attribute__((always_inline)) { out[r][c] = I::zerof(); });
         for (int64_t step = 0; step < part.size / Dot::k_per_lane; step += steps, w += steps * step_bytes) {
-            if constexpr (PACKED)
-                unroll<P * steps * packed_step / 64>([&](auto i) __attribute__((always_inline)) {
-                    prefetch(w + stride * (i % P) + PREFETCH_BYTES + 64 * (i / P));
-                });
             unroll<steps>([&](auto i) __attribute__((always_inline)) {
                 typename Dot::Weights v[vectors];
                 unroll<vectors>([&](auto c) __attribute__((always_inline)) { v[c] = weights<PACKED>(w + step_bytes * i, stride, c); });

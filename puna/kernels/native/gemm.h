@@ -140,7 +140,7 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
         const TileOperands<I, D, R, P> at{w, rows, b};
-        w->prefetch_ahead(b);
+        if constexpr (R > 1) w->prefetch_ahead(b);
         const auto start = [&](int r) __attribute__((always_inline)) {
             return offset ? I::broadcast4(reinterpret_cast<const BlockRow *>(rows[r])->start + b) : I::zero();
         };
@@ -181,7 +181,7 @@ PUNA_INLINE void multiply_superblock(const D *w, const uint8_t *const (&rows)[R]
     for (auto &row : total)
         for (auto &x : row) x = I::zero();
     for (int b = 0; b < SLICE_BLOCKS; b++) {
-        w->prefetch_ahead(b);
+        if constexpr (R > 1) w->prefetch_ahead(b);
         unroll<U::steps / steps_per_sum>([&](auto part) __attribute__((always_inline)) {
             const int j = groups * b + steps_per_sum * part / steps;
             const auto take = [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
