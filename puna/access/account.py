@@ -59,9 +59,8 @@ class Account:
         self.unsaved.add(KeyUsage(now, now // DAY, tokens))
 
     def take(self) -> KeyUsage:
-        """Take the use that is not yet in the file."""
-        usage, self.unsaved = self.unsaved, KeyUsage()
-        self.saved.add(usage)
+        """Take the use that is not yet in the file. From now on it counts as saved."""
+        usage, self.saved, self.unsaved = self.unsaved, self.usage, KeyUsage()
         return usage
 
     def _check_minute(self, key: Key, now: float) -> None:

@@ -8,7 +8,7 @@ A newer format is refused, and the file left unchanged. So is an unknown field, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,13 +32,8 @@ class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_keys(path: Path) -> list[Key]:
     """The keys in the file; none when there is no file. Raises PunaError when the file is invalid."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise PunaError(f"cannot read the keys in {path}: {error.strerror}") from error
-    return decode_file(path, content, _KeyFile, FORMAT).keys
+    content = read_file(path)
+    return decode_file(path, content, _KeyFile, FORMAT).keys if content is not None else []
 
 
 def add_key(path: Path, key: Key) -> None:
@@ -64,6 +59,16 @@ def remove_key(path: Path, name_or_id: str) -> Key:
     raise NotFound(f'there is no key named "{name_or_id}"')
 
 
+def read_file(path: Path) -> bytes | None:
+    """The content of a file; None when there is none. Raises PunaError when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PunaError(f"cannot read {path}: {error.strerror}") from error
+
+
 Stored = TypeVar("Stored")
 
 
@@ -80,11 +85,11 @@ def decode_file(path: Path, content: bytes, kind: type[Stored], newest: int) -> 
 
 @contextmanager
 def exclusive_access(path: Path) -> Iterator[None]:
-    """Lock the file at `path` for one process, which reads and replaces it."""
-    with write_errors(path.parent):
-        make_folder(path.parent)
-        lock = file_lock(path.with_name(f"{path.name}.lock"))
-    with lock:
+    """Lock the file at `path` for one process, which reads and replaces it. Raises PunaError."""
+    with ExitStack() as stack:
+        with write_errors(path.parent):
+            make_folder(path.parent)
+            stack.enter_context(file_lock(path.with_name(f"{path.name}.lock")))
         yield
 
 

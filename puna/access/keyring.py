@@ -88,6 +88,7 @@ class Keyring:
             self._usage = await asyncio.to_thread(add_usage, path, unsaved, ids)
         except PunaError:
             for id, usage in unsaved.items():
+                self._accounts[id].saved = self._usage.get(id, KeyUsage())
                 self._accounts[id].unsaved.add(usage)
             raise
         for id in self._usage.keys() & self._accounts.keys():

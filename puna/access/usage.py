@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from puna.access.keyfile import decode_file, exclusive_access
+from puna.access.keyfile import decode_file, exclusive_access, read_file
 from puna.library import write_private
 
 FORMAT = 1
@@ -50,10 +50,8 @@ def usage_path(keys: Path) -> Path:
 
 def read_usage(path: Path) -> dict[str, KeyUsage]:
     """The use of each key, by its id. Raises PunaError when the file is invalid."""
-    try:
-        return decode_file(path, path.read_bytes(), _UsageFile, FORMAT).used
-    except FileNotFoundError:
-        return {}
+    content = read_file(path)
+    return decode_file(path, content, _UsageFile, FORMAT).used if content is not None else {}
 
 
 def add_usage(path: Path, unsaved: dict[str, KeyUsage], ids: set[str]) -> dict[str, KeyUsage]:

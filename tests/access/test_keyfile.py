@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from puna.access import Keyring, KeyUsage, Unauthorized, add_key, new_key, read_keys, read_usage, remove_key
-from puna.access.usage import add_usage
+from puna.access.usage import add_usage, usage_path
 from puna.errors import BadRequest, NotFound, PunaError
 
 FILE = Path(__file__).with_name("keys-1.json")
@@ -174,3 +175,38 @@ def test_what_is_no_key_of_ours_is_unknown(path: Path):
     ):
         with pytest.raises(Unauthorized):
             ring.find(wrong)
+
+
+def unsaved_use(path: Path) -> Keyring:
+    """A server's keys, of which one has used 10 tokens."""
+    key, secret = new_key("ann", tokens_per_day=25)
+    add_key(path, key)
+    ring = Keyring(path)
+    with ring.admit(ring.find(secret)) as ann:
+        ann.spend(10)
+    return ring
+
+
+def test_use_that_cannot_be_saved_counts_once_and_is_saved_later(path: Path):
+    ring = unsaved_use(path)
+    usage = usage_path(path)
+    usage.mkdir()
+    for _ in range(3):
+        with pytest.raises(PunaError, match="cannot read"):
+            asyncio.run(ring.save())
+        assert ring.keys_and_usage()[0][1].tokens == 10
+    usage.rmdir()
+    asyncio.run(ring.save())
+    assert [entry.tokens for entry in read_usage(usage).values()] == [10]
+    assert ring.keys_and_usage()[0][1].tokens == 10
+
+
+def test_keys_whose_lock_cannot_be_opened_are_told(path: Path):
+    ring = unsaved_use(path)
+    path.with_name(f"{usage_path(path).name}.lock").mkdir()
+    path.with_name("keys.json.lock").unlink()
+    path.with_name("keys.json.lock").mkdir()
+    with pytest.raises(PunaError, match="cannot write to"):
+        asyncio.run(ring.save())
+    with pytest.raises(PunaError, match="cannot write to"):
+        add_key(path, new_key("bob")[0])
