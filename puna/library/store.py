@@ -25,6 +25,7 @@ from puna.library.model import Model
 from puna.library.names import Name
 from puna.library.pins import STALE
 from puna.library.reader import Reader
+from puna.library.working_folder import abandoned, remove_abandoned
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class Library:
         self._write(name, content)
 
     def prune(self) -> None:
-        """Remove unfinished files and unused blobs that are older than an hour.
+        """Remove unfinished files, working folders and unused blobs that are older than an hour.
 
         Resumable transfers stay for a week, and while a process works on them. With `no_prune`, or while a
         manifest is unreadable, transfers and blobs stay. Raises PunaError if the store is not writable.
@@ -143,16 +144,22 @@ class Library:
         with self._lock(), write_errors(self.root):
             self.blobs.rename()
             for path, _ in self.unused():
-                path.unlink(missing_ok=True)
+                if path.is_dir():
+                    remove_abandoned(path)
+                else:
+                    path.unlink(missing_ok=True)
 
     def unused(self) -> builtins.list[tuple[Path, int]]:
-        """The files that `prune` would remove, and their sizes in bytes. Raises OSError."""
+        """The files and folders that `prune` would remove, and their sizes in bytes. Raises OSError."""
         files = list(self.blobs.unused(None if self._no_prune else self._used()))
         for path in self._manifests.glob(".*-partial"):
             with suppress(FileNotFoundError):
                 state = path.stat()
                 if time.time() - state.st_mtime > STALE:
                     files.append((path, state.st_size))
+        for folder in abandoned(self.root):
+            inside = (path.stat() for path in folder.rglob("*") if path.is_file())
+            files.append((folder, sum(state.st_size for state in inside if state.st_nlink == 1)))
         return files
 
     @contextmanager

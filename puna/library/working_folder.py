@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from puna.library.durable import make_folder
-from puna.library.lock import try_lock
+from puna.library.lock import is_locked, try_lock
+from puna.library.pins import STALE
 
 _LOOK_AGAIN = 0.2  # seconds
 
@@ -23,7 +24,7 @@ def working_folder(root: Path, title: str, on_wait: Callable[[], None]) -> Itera
     """
     make_folder(root)
     folder = root / f".{title}"
-    with open(root / f".{title}.lock", "ab") as lock:
+    with open(_lock_path(folder), "ab") as lock:
         while not try_lock(lock.fileno()):
             on_wait()
             time.sleep(_LOOK_AGAIN)
@@ -33,3 +34,23 @@ def working_folder(root: Path, title: str, on_wait: Callable[[], None]) -> Itera
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def abandoned(root: Path) -> Iterator[Path]:
+    """The working folders in `root` that killed processes left an hour ago or earlier. Raises OSError."""
+    for lock in root.glob(".*.lock"):
+        folder = lock.with_suffix("")
+        with suppress(FileNotFoundError):
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > STALE and not is_locked(lock):
+                yield folder
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove a working folder, unless a process uses it by now. Raises OSError."""
+    with open(_lock_path(folder), "ab") as lock:
+        if try_lock(lock.fileno()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")

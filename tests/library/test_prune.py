@@ -12,6 +12,7 @@ import pytest
 
 from puna.library import Library, receive, upload_offset
 from puna.library.registry.journal import claim
+from puna.library.working_folder import working_folder
 from tests.library.stores import blob_name, blobs, digest_of, displayed, manifest_path, put
 
 
@@ -224,3 +225,20 @@ def test_pruning_takes_the_blobs_of_a_model_whose_link_was_removed(library: Libr
     library.delete("model")
     assert (tmp_path / "manifest").exists()
     assert blobs(library) == set()
+
+
+def test_pruning_takes_the_folder_of_a_killed_conversion_but_none_in_use(library: Library) -> None:
+    blob = library.blobs.path(library.blobs.add([b"safetensors"])[0])
+    used, left = library.root / ".convert", library.root / ".starter-tiny-1b"
+    with working_folder(library.root, "convert", pytest.fail):
+        os.link(blob, used / "model.safetensors")
+        left.mkdir()
+        (left / "half.whl").write_bytes(b"half")
+        (library.root / ".starter-tiny-1b.lock").touch()
+        library.prune()
+        assert left.exists(), "it may be in use where there are no locks"
+        for folder in (used, left):
+            os.utime(folder, (0, 0))
+        assert library.unused() == [(left, 4)]
+        library.prune()
+        assert (used.exists(), left.exists()) == (True, False)
