@@ -237,7 +237,7 @@ def _seconds(text: str, default: float) -> float:
 
 
 def _count(text: str, default: int) -> int:
-    return int(text) if text.isdigit() else default
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else default
 
 
 def _path(text: str) -> Path | None:

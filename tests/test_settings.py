@@ -100,6 +100,12 @@ def test_every_address_is_reached_over_loopback(host: str, url: str):
     assert Settings.from_environment({"OLLAMA_HOST": host}).url == url
 
 
+@pytest.mark.parametrize("value", ["²", "-1", "0x10", "1e3", "9" * 5000, "some"])
+def test_what_is_no_count_counts_as_unset(value: str):
+    settings = Settings.from_environment({"OLLAMA_MAX_QUEUE": value})
+    assert settings.max_queue == Settings.max_queue
+
+
 OLLAMAS = [
     "CUDA_VISIBLE_DEVICES",
     "GGML_VK_VISIBLE_DEVICES",
