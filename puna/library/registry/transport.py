@@ -1,7 +1,4 @@
-"""HTTP over pooled connections.
-
-Proxies come from the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) or the system's settings.
-"""
+"""HTTP over pooled connections."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import certifi
 import urllib3
@@ -24,6 +20,7 @@ from puna.library.registry.allowed import AllowedHosts, host_and_port
 from puna.library.registry.errors import Interrupted, RegistryRefused, Silent, Unreachable
 from puna.library.registry.guarded import POOLS, check_host
 from puna.library.registry.limits import TransferLimits
+from puna.library.registry.proxies import proxy_for
 
 _MACHINE = f"{platform.machine()} {platform.system().lower()}"
 _AGENT = f"puna/{__version__} ({_MACHINE}) Python/{platform.python_version()}"
@@ -139,7 +136,7 @@ class Transport:
         trusted = host_and_port(url) == host_and_port(
             f"{urlsplit(url).scheme}://{self._user_host}"
         ) or self._allowed.names(url)
-        key = (urlsplit(url).scheme, _proxy(url), trusted)
+        key = (urlsplit(url).scheme, proxy_for(url), trusted)
         if key[1] and not trusted:
             check_host(host_and_port(url)[0])
         with self._guard:
@@ -173,16 +170,6 @@ def _ssl_context() -> ssl.SSLContext:
     return context
 
 
-def _proxy(url: str) -> str:
-    """The URL of the proxy for `url`; empty for none."""
-    parts = urlsplit(url)
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
-    if not proxy or proxy_bypass(parts.netloc):
-        return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
 @contextmanager
 def _transport_errors(url: str) -> Iterator[None]:
     """Turns urllib3's errors into ones that name the host and the remedy."""
@@ -199,7 +186,7 @@ def _transport_errors(url: str) -> Iterator[None]:
     except exceptions.ConnectTimeoutError as error:
         raise Unreachable(f"cannot reach {host}: no answer in time; {_ADVICE}") from error
     except exceptions.ProxyError as error:
-        proxy = urlsplit(_proxy(url)).netloc.rpartition("@")[2]
+        proxy = urlsplit(proxy_for(url)).netloc.rpartition("@")[2]
         reason = error.original_error
         raise Unreachable(f"cannot reach {host} through the proxy {proxy}: {reason}") from error
     except exceptions.SSLError as error:

@@ -8,6 +8,7 @@ import pytest
 
 from puna.errors import PunaError
 from puna.library import Library, pull
+from puna.library.registry.proxies import proxy_for
 from tests.library.registry.conftest import LIMITS, MODEL, WEIGHTS
 from tests.library.registry.secure import made_certificate, tls, tunnel
 from tests.registries import Line
@@ -38,10 +39,25 @@ def test_http_goes_through_the_proxy(
     assert {asked.headers.get("Proxy-Authorization") for asked in way.asked} == {login}
 
 
-def test_no_proxy_is_honoured(hub: str, library: Library, key: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_registry_on_this_machine_needs_no_proxy(
+    hub: str, library: Library, key: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "example.com,127.0.0.1")
     assert fetch(library, hub, key) == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("host", "direct"),
+    [
+        *((host, True) for host in ("corp.lan", "a.corp.lan", "A.B.x.org", "10.1.2.3:5000", "[fd00::9]:80")),
+        *((host, True) for host in ("localhost:5000", "[::1]:5000", "127.9.9.9", "reg.lan:5000")),
+        *((host, False) for host in ("x.org", "acorp.lan", "11.1.2.3", "[fe00::9]", "reg.lan", "10.lan")),
+    ],
+)
+def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch, host: str, direct: bool):
+    monkeypatch.setenv("HTTP_PROXY", "proxy.lan:3128")
+    monkeypatch.setenv("NO_PROXY", "corp.lan, *.x.org,10.0.0.0/8,fd00::/8,reg.lan:5000,/")
+    assert proxy_for(f"http://{host}/v2/") == ("" if direct else "http://proxy.lan:3128")
 
 
 def test_a_proxy_that_is_not_there_is_named(library: Library, key: Path, monkeypatch: pytest.MonkeyPatch):
