@@ -15,18 +15,24 @@ _WEIGHTS = ("model*.safetensors", "consolidated*.safetensors", "*.safetensors", 
 _PICKLED = ("*.bin", "*.pth", "*.pt")
 _CONFIGURATION = ("*.json", "*/*.json", "chat_template.jinja")
 _TOKENIZERS = ("tokenizer.model", "*/tokenizer.model")
-_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+_PART = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.(?P<kind>gguf|safetensors)")
 _GGUF = b"GGUF"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def files_at(path: Path) -> list[Path]:
-    """All parts of the GGUF file `path`, or the files of the folder `path` that a conversion needs.
+    """The files of `path`: all parts of a GGUF file, or what the conversion of a folder needs.
 
-    Raises CommandFailed naming the file that cannot be used or read.
+    A safetensors file comes with its other parts, and with the configuration beside it. Raises CommandFailed
+    naming the file that cannot be used or read.
     """
     with read_errors(path):
-        files = list(_folder_files(path)) if path.is_dir() else _parts(path)
+        if path.is_dir():
+            files = _with_configuration(path, _weights(path))
+        else:
+            files = _parts(path)
+            if path.suffix == ".safetensors":
+                files += _with_configuration(path.parent, [])
     for file in files:
         with read_errors(file):
             if not file.is_file():
@@ -73,19 +79,21 @@ def request_names(files: Iterable[Path]) -> dict[str, Path]:
 
 
 def _parts(path: Path) -> list[Path]:
-    """All parts of a split GGUF file, in order; for any other file only `path`."""
+    """All parts of a split file, in order; for any other file only `path`."""
     match = _PART.fullmatch(path.name)
     if match is None:
         return [path]
     count = int(match["count"])
-    parts = [path.with_name(f"{match['stem']}-{n:05}-of-{match['count']}.gguf") for n in range(1, count + 1)]
+    end = f"-of-{match['count']}.{match['kind']}"
+    parts = [path.with_name(f"{match['stem']}-{n:05}{end}") for n in range(1, count + 1)]
     for part in parts:
         if not part.exists():
             raise CommandFailed(f"{part}: no such file, one of the {count} parts of a split model")
     return parts
 
 
-def _folder_files(folder: Path) -> Iterator[Path]:
+def _weights(folder: Path) -> list[Path]:
+    """The weights in a folder. Raises CommandFailed when there are none."""
     weights = next(filter(None, (_glob(folder, pattern) for pattern in _WEIGHTS)), None)
     if weights is None:
         pickled = any(_glob(folder, pattern) for pattern in _PICKLED)
@@ -93,14 +101,20 @@ def _folder_files(folder: Path) -> Iterator[Path]:
         raise CommandFailed(f"{folder}: no safetensors or GGUF files found{hint}")
     if weights[0].match("model*.safetensors"):
         weights += _glob(folder, "*/model*.safetensors")  # The dense layers of sentence transformers.
+    return weights
+
+
+def _with_configuration(folder: Path, weights: list[Path]) -> list[Path]:
+    """`weights` and the other files that their conversion needs, all inside `folder`."""
     configuration = [file for pattern in _CONFIGURATION for file in _glob(folder, pattern)]
     tokenizer = next(filter(None, (_glob(folder, pattern) for pattern in _TOKENIZERS)), [])
     root = folder.resolve()
-    for file in dict.fromkeys(weights + configuration + tokenizer):
+    files = list(dict.fromkeys(weights + configuration + tokenizer))
+    for file in files:
         # A link in a downloaded folder must not expose other files of this machine.
         if not file.resolve().is_relative_to(root):
             raise CommandFailed(f"insecure path: {file} is a link out of its folder, to {file.resolve()}")
-        yield file
+    return files
 
 
 def _glob(folder: Path, pattern: str) -> list[Path]:

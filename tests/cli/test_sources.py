@@ -70,6 +70,20 @@ def test_all_parts_of_a_split_file_come_whichever_was_named(tmp_path: Path):
         files_at(tmp_path / "big-00001-of-00002.gguf")
 
 
+def test_a_safetensors_file_comes_with_its_parts_and_its_configuration(tmp_path: Path):
+    folder = make(
+        tmp_path,
+        *("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "other.safetensors"),
+        *("config.json", "tokenizer.model", "1_Pooling/config.json", "adapter.safetensors"),
+    )
+    beside = ["1_Pooling/config.json", "config.json"]
+    assert names_at(folder / "adapter.safetensors") == sorted(
+        [*beside, "adapter.safetensors", "tokenizer.model"]
+    )
+    parts = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+    assert names_at(folder / "model-00002-of-00002.safetensors") == [*beside, *parts, "tokenizer.model"]
+
+
 def test_what_cannot_be_used_is_named(tmp_path: Path):
     empty = make(tmp_path / "empty", "README.md")
     with pytest.raises(CommandFailed, match="empty: no safetensors or GGUF files found"):

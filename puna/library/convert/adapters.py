@@ -32,7 +32,10 @@ def convert_adapter(folder: Path, target: Path, base: Metadata, on_bytes: Callab
 
     Raises BadRequest when the files are wrong or the adapter does not fit `base`.
     """
-    config = Checkpoint(folder).json(_CONFIG)
+    checkpoint = Checkpoint(folder)
+    if not checkpoint.has(_CONFIG):
+        raise BadRequest(f"{_CONFIG} is missing, which says how the adapter is scaled")
+    config = checkpoint.json(_CONFIG)
     if config.get("use_dora"):
         raise BadRequest(f"{_CONFIG}: an adapter with use_dora cannot be converted")
     halves = dict(_halves(folder))

@@ -158,6 +158,12 @@ def test_other_tensors_are_refused(base: Path, tmp_path: Path):
         convert_adapter(folder, tmp_path / "out", read_metadata(base), nothing)
 
 
-def test_a_folder_without_weights_is_refused(base: Path, tmp_path: Path):
-    with pytest.raises(BadRequest, match=r"no adapter_model\.safetensors"):
-        convert_adapter(tmp_path, tmp_path / "out", read_metadata(base), nothing)
+def test_a_folder_without_weights_or_without_their_scale_is_refused(base: Path, tmp_path: Path):
+    folder = write_peft(tmp_path / "peft", {Q: SMALL})
+    (folder / "adapter_config.json").rename(tmp_path / "adapter_config.json")
+    for lacking, name in (
+        (tmp_path, r"no adapter_model\.safetensors"),
+        (folder, r"adapter_config\.json is missing"),
+    ):
+        with pytest.raises(BadRequest, match=name):
+            convert_adapter(lacking, tmp_path / "out", read_metadata(base), nothing)
