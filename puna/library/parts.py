@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from posixpath import commonpath, dirname, relpath
 from typing import NamedTuple
 
 from puna.errors import BadRequest, LoadFailed
@@ -43,10 +44,9 @@ class PartBuilder:
 
     def model(self, files: dict[str, str]) -> list[ModelPart]:
         """The parts in `files`, exactly one of them a model. Raises BadRequest naming the file."""
-        if self._safetensors(files):
-            return self._convert(files)
-        parts = self._ggufs(files)
-        models = [part.source for part in parts if part.kind == "model"]
+        checkpoint, ggufs = self._divide(files)
+        parts = [*(self._convert(checkpoint) if checkpoint else []), *self._ggufs(ggufs)]
+        models = [part.source or "the safetensors" for part in parts if part.kind == "model"]
         if len(models) > 1:
             raise BadRequest(f"more than one model: {', '.join(models)}")
         if not models:
@@ -57,23 +57,34 @@ class PartBuilder:
         """The LoRA adapters in `files`, for the model `base`. Raises BadRequest naming the file."""
         if not files:
             return []
-        if self._safetensors(files):
-            return [self._convert_adapter(files, base)]
-        parts = self._ggufs(files)
-        for part in parts:
+        checkpoint, files = self._divide(files)
+        folders: dict[str, dict[str, str]] = {}
+        for name, digest in checkpoint.items():
+            folder, _, file = name.rpartition("/")
+            folders.setdefault(folder, {})[file] = digest
+        parts = [self._convert_adapter(folder, base) for folder in folders.values() if _has_weights(folder)]
+        for part in self._ggufs(files):
             if part.kind != "adapter":
                 raise BadRequest(f"{part.source}: not a LoRA adapter")
+            parts.append(part)
         return parts
 
-    def _safetensors(self, files: dict[str, str]) -> bool:
-        """Whether `files` are safetensors, not GGUF; pins all blobs. Raises BadRequest for other formats."""
+    def _divide(self, files: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The files of safetensors, by their names below their common folder, and the GGUF files.
+
+        Pins all blobs. Raises BadRequest for other formats.
+        """
         for name, digest in files.items():
             if not self.library.blobs.pin(digest):
                 raise BadRequest(f"{name}: blob {digest} not found")
-        if any(name.endswith(".safetensors") for name in files):
-            return True
-        if any(name.endswith(".gguf") or self._is_gguf(digest) for name, digest in files.items()):
-            return False
+        ggufs = {name for name, digest in files.items() if name.endswith(".gguf") or self._is_gguf(digest)}
+        checkpoint = [name for name in files if name not in ggufs]
+        if _has_weights(checkpoint):
+            root = commonpath([f"/{dirname(name)}" for name in checkpoint])
+            relative = {relpath(f"/{name}", root): files[name] for name in checkpoint}
+            return relative, {name: files[name] for name in files if name in ggufs}
+        if ggufs:
+            return {}, files
         raise BadRequest(f"unknown type: neither safetensors nor GGUF: {', '.join(files)}")
 
     def _is_gguf(self, digest: str) -> bool:
@@ -166,6 +177,10 @@ def quantize_part(part: ModelPart, kind: str, builder: PartBuilder, quantize: Qu
         part.path.unlink(missing_ok=True)  # Free the unquantized copy now.
     builder.report(Progress(status="verifying conversion"))
     return ModelPart(part.kind, path, cached_metadata(path))
+
+
+def _has_weights(files: Iterable[str]) -> bool:
+    return any(name.endswith(".safetensors") for name in files)
 
 
 Quantize = Callable[[Path, Path, str, Callable[[int, int], None]], None]
