@@ -76,11 +76,15 @@ class Offload:
     # Host memory
 
     def copy_one(self) -> bool:
-        """Copy one retained sequence that is only in the pool to host memory; False if there is none."""
-        only_in_pool = [each for each in self._in_pool() if not each.memory.restorable]
-        return any(self._make_restorable(each) for each in only_in_pool)
+        """Copy one retained sequence that is only in the pool to host memory; False if there is none.
 
-    def _make_restorable(self, retained: Retained, spare: Sequence | Retained | None = None) -> bool:
+        It replaces no copy of another one in the pool: they would replace each other forever.
+        """
+        in_pool = list(self._in_pool())
+        only_in_pool = [each for each in in_pool if not each.memory.restorable]
+        return any(self._make_restorable(each, *in_pool) for each in only_in_pool)
+
+    def _make_restorable(self, retained: Retained, *spare: Sequence | Retained | None) -> bool:
         """Copy a sequence in the pool to host memory if necessary; False without room.
 
         A sequence that exceeds the limit is written to its file at once.
@@ -88,7 +92,7 @@ class Offload:
         if retained.memory.restorable:
             return True
         size = self._context_memory.host_copy_size(retained.memory)
-        fits = self.reserve_host(size, retained, spare)
+        fits = self.reserve_host(size, retained, *spare)
         if not (fits or self._spillable(retained.memory, size)):
             return False
         try:

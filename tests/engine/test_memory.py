@@ -129,15 +129,15 @@ class Sharing(RuleBasedStateMachine):
     @initialize(
         cache=st.sampled_from([0, 60_000, 1 << 26]),
         pool=st.sampled_from([512, 2048]),
-        limit=st.sampled_from([0, 200_000, 1 << 26]),
+        limit=st.sampled_from([None, 0, 200_000, 1 << 26]),
     )
-    def load(self, cache: int, pool: int, limit: int) -> None:
+    def load(self, cache: int, pool: int, limit: int | None) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.shared = Asked(
             self.path,
             cache=cache,
             pool=pool,
-            disk=lambda post: Disk(self.folder, self.path.name, limit, post=post),
+            disk=None if limit is None else lambda post: Disk(self.folder, self.path.name, limit, post=post),
         )
         self.alone = Asked(self.path, cache=0, pool=512, slots=3)
         self.prompts: dict[int, tuple[list[int], int, Answer]] = {}
@@ -239,6 +239,17 @@ def test_each_kind_shares_as_if_it_evaluated_everything_anew(path: Path, eager: 
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
     run_state_machine_as_test(machine, settings=few)
+
+
+def test_copies_that_do_not_fit_together_do_not_replace_each_other(shaped: Path) -> None:
+    """The idle engine comes to rest, although host memory has room for one of three sequences only."""
+    asked = Asked(shaped, cache=150 << 10, pool=2048)
+    for number in range(3):
+        asked.submit([3 + number] * 200, 20)
+    while asked.step():
+        pass
+    assert [asked.loop.work_while_idle() for _ in range(3)] == [True, False, False]
+    asked.close()
 
 
 async def test_a_repeat_evaluates_nothing(path: Path) -> None:
