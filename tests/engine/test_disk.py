@@ -9,13 +9,17 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import ReferenceType, ref
 
+import numpy as np
 import psutil
 import pytest
 
 from puna.engine import EngineProcess
 from puna.engine.memory.disk_room import make_room
-from puna.engine.memory.prefix_file import count_use
+from puna.engine.memory.prefix_file import Contents, Header, count_use
+from puna.engine.memory.segment_file import File
+from puna.engine.memory.segment_writer import SegmentWriter
 from puna.types import Image
 from tests.engine.asking import Answer, ask, loaded
 from tests.engine.test_vision import CAT, DOG, SIGHT
@@ -205,6 +209,42 @@ async def test_a_file_that_is_damaged_while_an_engine_runs(shaped: Path, tmp_pat
         await written(tmp_path)
         shutil.rmtree(file.parent)
         assert (await ask(engine, "x" + PROMPT, num_predict=8)).finish.eval_tokens == 8
+
+
+async def test_an_emptied_file_ends_no_engine(shaped: Path, tmp_path: Path) -> None:
+    """The next turn's file, whose parent it is, counts a use of it."""
+    async with loaded(shaped, num_ctx=2048, disk=tmp_path) as engine:
+        first = await ask(engine, PROMPT, num_predict=8)
+        (begin,) = await written(tmp_path)
+        begin.write_bytes(b"")
+        turn = first.finish.tokens + await engine.tokenize(PROMPT, add_bos=False)
+        await ask(engine, turn, num_predict=8)
+        await written(tmp_path, 2)
+        assert (await ask(engine, PROMPT, num_predict=8)).finish.eval_tokens == 8
+
+
+def test_the_writer_forgets_what_it_has_written(tmp_path: Path) -> None:
+    writing = SegmentWriter(tmp_path, 1 << 20)
+    files: list[ReferenceType[File]] = []
+    for number in range(3):
+        contents = Contents(np.full(100, number, np.uint8))
+        header = Header(
+            model="",
+            owner="",
+            parent="",
+            begin=0,
+            tokens=b"",
+            prompt_tokens=0,
+            saved=100,
+            snapshots=(),
+            logits=0,
+        )
+        file = File(tmp_path / f"{number}.kv", None, False, (), contents)
+        files.append(ref(file))
+        writing.write(file, header, ())
+        writing.close()
+        del file
+    assert [file() is None for file in files] == [True, True, False]
 
 
 @pytest.mark.parametrize("change", ["model", "projector", "kv_cache_type", "flash_attention", "devices"])

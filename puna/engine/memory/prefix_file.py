@@ -151,10 +151,16 @@ def read(file: BinaryIO) -> tuple[Header, Contents]:
 
 
 def count_use(path: Path) -> None:
-    """Count one more use of a file. Its modification time is then that of its last use. Raises OSError."""
+    """Count one more use of a file. Its modification time is then that of its last use.
+
+    Raises Unusable, OSError.
+    """
     with open(path, "r+b", buffering=0) as file:
         file.seek(_USES_AT)
-        (uses,) = _USES.unpack(file.read(_USES.size))
+        stored = file.read(_USES.size)
+        if len(stored) < _USES.size:
+            raise Unusable("it is cut off")
+        (uses,) = _USES.unpack(stored)
         file.seek(_USES_AT)
         file.write(_USES.pack(min(uses + 1, _MAX_USES)))
 

@@ -38,8 +38,8 @@ class File:
             file = file.parent
 
     def count_use(self) -> None:
-        """Count one more use, if the file exists."""
-        with suppress(OSError):
+        """Count one more use, if the file exists and is whole."""
+        with suppress(OSError, prefix_file.Unusable):
             prefix_file.count_use(self.path)
 
 

@@ -46,20 +46,15 @@ class SegmentWriter:
 
     def accepts(self, size: int) -> bool:
         """Whether `size` more bytes may wait for it."""
-        queued = 0
-        for file in list(self._queued):
-            contents = file.contents
-            if contents is None:
-                self._queued.remove(file)
-            else:
-                queued += contents.nbytes
+        waiting = [file.contents for file in self._queued]
+        queued = sum(contents.nbytes for contents in waiting if contents is not None)
         return not queued or queued + size <= _MAX_QUEUED
 
     def write(self, file: File, header: Header, replaces: Sequence[File]) -> None:
         """Queue a file for writing; afterwards delete the files that it `replaces`."""
         if self._thread is None:
             self._thread = start_thread(self._run)
-        self._queued.append(file)
+        self._queued = [*(each for each in self._queued if each.contents is not None), file]
         self._writes.put(_WriteRequest(file, header, replaces))
 
     def close(self) -> None:
