@@ -68,8 +68,7 @@ class PrefixCache:
         ):
             memory.share_copies(source.memory)
             memory.truncate(length)
-        shared = source is not None and source.memory.slot not in (NO_SLOT, memory.slot)
-        sequence.shared = memory.length if shared else 0
+        sequence.shared = memory.length if isinstance(source, Sequence) else 0
         if cut is not None:
             cut.memory.slot = NO_SLOT
             if not cut.memory.on_disk:

@@ -74,11 +74,14 @@ class BatchScheduler:
             fresh = not (sequence.answered or sequence.scoring)
             repeat = self._cache.index.repeat_of(sequence) if fresh else None
             if repeat is not None:
+                whole = Prefix(repeat, len(sequence.tokens))
+                if self._lacks_room(sequence, whole):
+                    break
                 if not self._cache.offload.fetch(repeat):
                     continue
                 started = time.perf_counter_ns()
                 self._waiting.remove(sequence)
-                self._cache.start(sequence, Prefix(repeat, len(sequence.tokens)))
+                self._cache.start(sequence, whole)
                 sequence.prompt_ns = time.perf_counter_ns() - started
                 # If the pool has no room to restore it, the prompt is evaluated.
                 yield sequence, None if sequence.pending else repeat
@@ -123,10 +126,14 @@ class BatchScheduler:
         return True
 
     def _lacks_room(self, sequence: Sequence, prefix: Prefix) -> bool:
-        """Whether the running requests leave too few cells for this one's prompt."""
+        """Whether the running requests leave too few cells for this one's prompt.
+
+        Only a prefix that a running request has is already in cells that they claim.
+        """
         running = self._cache.running.values()
         claimed = sum(len(other.tokens) - other.shared for other in running)
-        needed = len(sequence.tokens) - prefix.length + _ROOM_TO_ANSWER
+        shared = prefix.length if isinstance(prefix.source, Sequence) else 0
+        needed = len(sequence.tokens) - shared + _ROOM_TO_ANSWER
         return bool(running) and claimed + needed > self._context.n_ctx
 
     # A step

@@ -147,6 +147,23 @@ async def test_requests_that_outgrow_the_pool_together_still_finish(shaped: Path
     assert agree(answers, alone)
 
 
+@pytest.mark.parametrize("added", ["", "c" * 20])
+async def test_a_prefix_in_host_memory_waits_for_room_in_the_pool(shaped: Path, added: str) -> None:
+    """A repeated prompt, and one that begins alike: neither is evaluated again."""
+    prompt = "b" * 400
+    long = job("a" * 700, num_predict=200, temperature=1.5, seed=1, bias={2: -100.0})
+    async with loaded(shaped, num_ctx=1024, pool=1024, parallel=4) as engine:
+        await ask(engine, prompt, num_predict=4)
+        answer = engine.generate(long)
+        async for event in answer:
+            if isinstance(event, Delta):
+                break
+        again = asyncio.create_task(ask(engine, prompt + added, num_predict=4))
+        async for _ in answer:
+            pass
+        assert (await again).finish.cached_tokens >= 400
+
+
 @pytest.mark.parametrize("make", [recurrent_model, sliding_window_model])
 async def test_memory_that_cannot_be_cut_gives_the_same_answers(
     tmp_path: Path, make: Callable[[Path], None]
