@@ -207,6 +207,18 @@ def test_it_reads_again_what_it_read_for_somebody_else(reader: Beside, owner: st
     assert read == [again]
 
 
+def test_a_draft_model_without_memory_is_no_failure(
+    tmp_path: Path, opened: Callable[[Path], Asked], eager: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(context: Context, rows: int, make_room: Callable[[], bool]) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(draft_model, "decode", starved)
+    scripted_model(tmp_path / "m", WORDS)
+    finish, _ = taken(opened(tmp_path / "m"), tmp_path / "m", draft_num_predict=7)
+    assert finish.drafted == 0
+
+
 @pytest.mark.parametrize("status", ["numbers", "tokens"])
 def test_a_draft_model_that_fails_is_no_failure(
     tmp_path: Path, opened: Callable[[Path], Asked], eager: None, status: str

@@ -69,8 +69,9 @@ class DraftModel:
             while turns:
                 rows = self._evaluate([(slot, proposal.tokens[-1:]) for _, slot, proposal in turns])
                 turns = self._take_likeliest(turns, rows)
-        except (NotNumbers, PunaError) as error:
-            _log.warning("the draft model is not asked any more: %s", error)
+        except (NotNumbers, MemoryError, PunaError) as error:
+            reason = str(error) or type(error).__name__
+            _log.warning("the draft model is not asked any more: %s", reason)
             self._failed = True
         return proposals
 
