@@ -40,7 +40,9 @@ class Answering:
         if ends or sequence.text.stopped:
             return "stop"
         if sequence.matcher is not None and sequence.matcher.finished:
-            return self._end_of_grammar(sequence, sequence.matcher)
+            ended = self._end_of_grammar(sequence, sequence.matcher)
+            if ended:
+                return ended
         if sequence.answered >= sequence.limit:
             return "length"
         return "repetition" if sequence.repeats_itself(plain) else None

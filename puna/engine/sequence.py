@@ -58,7 +58,7 @@ class Sequence:
     cached_tokens: int = 0
     """Tokens of the prompt from the prefix cache."""
     shared: int = 0
-    """Leading tokens whose cells are shared with another sequence."""
+    """Leading tokens whose cells are those of a sequence that ran when this one began."""
     truncated: bool = False
     """The middle of the prompt was cut out."""
     encoded: int = 0
@@ -140,7 +140,8 @@ class Sequence:
         if self.bias is not None:
             logits = self.bias.apply(logits)
         token = self.sampler.sample(logits)
-        if self.matcher is not None and not self.matcher.allows(token):
+        # A failed matcher's mask would allow only the end, as if the answer were complete.
+        if self.matcher is not None and not self.matcher.allows(token) and self.matcher.error is None:
             logits = logits.copy()
             self.matcher.constrain(logits)
             token = self.sampler.sample(logits)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, validate
+from msgspec.structs import replace
 
 from puna.chat import Called
 from puna.engine import grammar
@@ -210,6 +211,17 @@ async def test_an_answer_that_cannot_be_held_to_its_schema_fails(random_model: P
             await ask(engine, "x", grammar=TOO_MUCH, num_predict=50, bias=TOWARDS_A_KEY)
 
 
+async def test_a_failed_grammar_ends_an_answer_only_if_it_is_strict(random_model: Path):
+    """It fails at the brace, whether the model would draw that by itself or not."""
+    for bias in (TOWARDS_A_KEY, {FIRST_BYTE + ord("{"): 50.0}):
+        async with loaded(random_model) as engine:
+            with pytest.raises(BadRequest, match="too complex"):
+                await ask(engine, "x", grammar=TOO_MUCH, num_predict=50, bias=bias)
+            for limit in (1, 3):
+                answer = await ask(engine, "x", grammar=LENIENT, num_predict=limit, bias=bias)
+                assert (answer.finish.reason, answer.finish.eval_tokens) == ("length", limit)
+
+
 TOWARDS_A_KEY = {FIRST_BYTE + ord(char): bias for char, bias in zip('"p0', (10.0, 20.0, 30.0), strict=True)}
 TANGLED = {
     "allOf": [
@@ -219,3 +231,4 @@ TANGLED = {
 }
 """2,744 ways to go on from the first brace: more than a content's schema may have, but a tool's may."""
 TOO_MUCH = Grammar(f"start: format_0\nformat_0: %json {json.dumps(TANGLED)}", schema="format_0")
+LENIENT = replace(TOO_MUCH, strict=False)
