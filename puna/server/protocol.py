@@ -1,18 +1,51 @@
-"""uvicorn's HTTP protocol, corrected: no chunked encoding for HTTP/1.0, and exactly one Host header."""
+"""uvicorn's HTTP protocol, corrected: upgrades declined, no chunks for HTTP/1.0, exactly one Host header."""
 
 from __future__ import annotations
 
 from typing import cast
 
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 
 class Protocol(HttpToolsProtocol):
-    """Answers HTTP/1.0 with `_Unchunked`, and HTTP/1.1 without exactly one Host with 400 (RFC 9112, 3.2)."""
+    """Answers HTTP/1.0 with `_Unchunked`, and HTTP/1.1 without exactly one Host with 400 (RFC 9112, 3.2).
+
+    Declines to upgrade (RFC 9110, 7.8). Java's client offers HTTP/2 with each request, and httptools takes
+    what follows for HTTP/2. So the request is parsed again without the offer.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except HttpParserUpgrade as offer:
+                data = self._head_without_offer() + data[offer.args[0] :]
+            except HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+
+    def _head_without_offer(self) -> bytes:
+        first = b"%s %s HTTP/%s\r\n" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        headers = (b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        return b"".join([first, *headers, b"\r\n"])
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def on_headers_complete(self) -> None:
-        assert self.parser
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("this server is no proxy")
+            return
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             raise ValueError("a request names one host")

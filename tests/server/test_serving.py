@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -112,6 +113,32 @@ def test_a_request_of_http_1_1_names_one_host(native_server: Server, method: str
         answer = b"".join(iter(lambda: line.recv(1 << 16), b""))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "TLS/1.0"])
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_offer_to_upgrade_is_declined_and_its_body_is_read(
+    native_server: Server, offer: str, chunked: bool, whole: bool
+):
+    body = b'{"model": "talker", "prompt": "Hi", "stream": false}'
+    framed = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    # As Java's HttpClient sends it.
+    head = (
+        f"POST /api/generate HTTP/1.1\r\nHost: localhost\r\n{length}\r\nUpgrade: {offer}\r\n"
+        "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n\r\n"
+    )
+    last = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    requests = (head.encode() + framed) * 2 + last
+    with socket.create_connection(("127.0.0.1", native_server.port), timeout=60) as line:
+        for part in [requests] if whole else [requests[:70], requests[70 : len(head)], requests[len(head) :]]:
+            line.sendall(part)
+            time.sleep(0.05)
+        answers = b"".join(iter(lambda: line.recv(1 << 16), b""))
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
+    assert answers.count(SCRIPT.encode()) == 2
+    assert answers.endswith(b"Ollama is running")
 
 
 @pytest.mark.parametrize("path", ["//api/chat", "/api//chat", "///api//chat", "//v1/chat/completions"])
