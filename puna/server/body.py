@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from asyncio import to_thread
+from collections.abc import AsyncGenerator, Iterable
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 
 from puna import gojson
 from puna.errors import BadRequest, InvalidField, PunaError
+from puna.server.compressed import decompressed
 from puna.server.fields import match_fields
 
 LIMIT = 256 << 20
@@ -36,8 +38,10 @@ async def decode_body(request: Request, kind: type[T]) -> T:
 
 
 async def read(request: Request, limit: int = LIMIT) -> bytes:
-    """The whole body. Raises TooLarge beyond `limit` bytes."""
-    return b"".join([chunk async for chunk in chunks(request, limit)])
+    """The whole body, decompressed. Raises TooLarge beyond `limit` bytes, BadRequest, UnknownCoding."""
+    body = b"".join([chunk async for chunk in chunks(request, limit)])
+    coding = request.headers.get("content-encoding", "")
+    return await to_thread(_join, decompressed(body, coding), limit) if coding else body
 
 
 async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
@@ -51,6 +55,15 @@ async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
         if size > limit:
             raise _too_large(limit)
         yield chunk
+
+
+def _join(pieces: Iterable[bytes], limit: int) -> bytes:
+    joined = bytearray()
+    for piece in pieces:
+        joined += piece
+        if len(joined) > limit:
+            raise _too_large(limit)
+    return bytes(joined)
 
 
 def decode(body: bytes, kind: type[T]) -> T:

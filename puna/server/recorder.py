@@ -59,9 +59,10 @@ class RequestRecorder:
             path.touch(mode=0o600)
         content.write_bytes(body)
         url = shlex.quote(f"{scope['scheme']}://{headers.get('host', 'localhost:11434')}{scope['path']}")
-        kind = shlex.quote(f"Content-Type: {headers.get('content-type', 'application/json')}")
-        command = (
-            f'curl --request POST --url {url} --header {kind} --data-binary @"$(dirname "$0")/{content.name}"'
-        )
-        script.write_text(f"#!/bin/sh\n{command}\n")
+        sent = {"content-type": headers.get("content-type", "application/json")}
+        if coding := headers.get("content-encoding"):
+            sent["content-encoding"] = coding
+        options = " ".join(f"--header {shlex.quote(f'{name}: {value}')}" for name, value in sent.items())
+        data = f'--data-binary @"$(dirname "$0")/{content.name}"'
+        script.write_text(f"#!/bin/sh\ncurl --request POST --url {url} {options} {data}\n")
         _log.info("request body kept in %s, sent again by: sh %s", content, script)
