@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.running import Server, serving
 
 ENDLESS = {
     "model": "endless",
@@ -37,3 +41,34 @@ def test_leaving_before_a_whole_answer_ends_it(http: httpx.Client):
     with pytest.raises(httpx.ReadTimeout):
         http.post("/api/generate", json=body, timeout=httpx.Timeout(60, read=2))
     wait_until_unloaded(http)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/v1/responses/input_tokens", {"input": "Hi"}),
+        ("/api/tokenize", {"text": "Hi"}),
+    ],
+)
+def test_who_leaves_while_waiting_for_a_count_leaves_the_queue(
+    store: Path, add_scripted: Callable[..., Any], path: str, body: dict[str, Any]
+):
+    add_scripted("endless", "on and ", endless=True)
+    add_scripted("other", "Hello")
+    with (
+        serving(store, OLLAMA_MAX_LOADED_MODELS="1") as server,
+        httpx.stream("POST", f"{server.url}/api/generate", json=ENDLESS, timeout=60) as answer,
+    ):
+        lines = answer.iter_lines()  # Kept, because the stream is closed with it.
+        next(lines)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{server.url}{path}", json={"model": "other", **body}, timeout=1)
+        wait_until_nobody_waits(server)
+
+
+def wait_until_nobody_waits(server: Server) -> None:
+    deadline = time.monotonic() + 30
+    while "puna_requests_waiting 0.0" not in httpx.get(f"{server.url}/metrics").text:
+        assert time.monotonic() < deadline, "a request waits for nobody"
+        time.sleep(0.02)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from puna.inference import ChatInput
+from puna.inference import ChatInput, Inference
 from puna.server.anthropic.answer import request_facts, without_text
 from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.errors import MIDDLEWARE, line
@@ -18,7 +17,7 @@ from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.body import decode_body
 from puna.server.context import num_ctx
 from puna.server.framing import ObjectStream, WholeResponse
-from puna.server.json_response import json_response
+from puna.server.json_response import encode
 from puna.server.methods import Only
 from puna.server.named_events import NAMED_EVENTS, stream_events, whole_response
 from puna.server.services import services_of
@@ -51,11 +50,14 @@ class TokenCount(msgspec.Struct):
     input_tokens: int
 
 
-async def count_tokens(request: Request) -> Response:
+async def count_tokens(request: Request) -> WholeResponse:
     """Loads the model and counts the prompt's tokens; those of pictures are estimated."""
     body = await decode_body(request, CountTokensRequest)
-    tokens = await services_of(request).inference.count(await _chat_input(request, body))
-    return json_response(TokenCount(tokens))
+    return WholeResponse(_count(services_of(request).inference, await _chat_input(request, body)))
+
+
+async def _count(inference: Inference, wanted: ChatInput) -> bytes:
+    return encode(TokenCount(await inference.count(wanted)))
 
 
 # A mount does not match its own path; without `Only`, other methods would get another dialect's 404.

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from puna.access import caller
-from puna.inference import ChatInput, priority
+from puna.inference import ChatInput, Inference, priority
 from puna.server.body import decode_body
 from puna.server.context import num_ctx
 from puna.server.errors import sentence
@@ -79,13 +79,16 @@ def _with_num_ctx(request: Request, wanted: ChatInput) -> ChatInput:
     return replace(wanted, options=wanted.options | num_ctx(request))
 
 
-async def input_tokens(request: Request) -> Response:
+async def input_tokens(request: Request) -> WholeResponse:
     """Loads the model and counts the prompt's tokens; those of pictures are estimated."""
     body = await decode_body(request, InputTokensRequest)
     offer, conversation = await _read(request, body)
     wanted = _with_num_ctx(request, chat_input(body, conversation, offer.tools))
-    tokens = await services_of(request).inference.count(wanted)
-    return json_response(InputTokens("response.input_tokens", tokens))
+    return WholeResponse(_count(services_of(request).inference, wanted))
+
+
+async def _count(inference: Inference, wanted: ChatInput) -> bytes:
+    return encode(InputTokens("response.input_tokens", await inference.count(wanted)))
 
 
 async def retrieve(request: Request) -> Response:
