@@ -86,6 +86,8 @@ REFUSED = [
     ),
     (chat(options={"stop": [1]}), 400, 'option "stop" must be of an array of strings'),
     (embed(input=[1]), 400, 'invalid value for "input[0]": expected string, got integer'),
+    (generate(context=[1, -1]), 400, 'invalid value for "context[1]": expected integer >= 0'),
+    (generate(context=[2**70]), 400, 'invalid value for "context[0]": expected integer <= 2147483647'),
     (generate(raw=True, system="y"), 400, "raw mode does not support template, system, or context"),
 ]
 

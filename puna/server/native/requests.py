@@ -8,7 +8,7 @@ import msgspec
 
 from puna.errors import BadRequest
 from puna.inference import Think, priority, schema
-from puna.server.fields import Fields
+from puna.server.fields import Fields, TokenId
 from puna.settings import FOREVER, parse_duration
 
 
@@ -139,7 +139,7 @@ class GenerateRequest(TextRequest, kw_only=True):
     suffix: str | None = None
     system: str | None = None
     template: str | None = None
-    context: list[int] | None = None
+    context: list[TokenId] | None = None
     raw: bool | None = None
     images: list[str] | None = None
 
