@@ -112,6 +112,9 @@ def _conversation(request: ChatInput | GenerateInput, model: Model) -> Prompt:
     """The conversation; a single prompt is a conversation of one message."""
     if isinstance(request, ChatInput):
         messages = [*model.messages, *request.messages]
+        # Nothing to continue: a template would close this turn, and the model would see an empty answer.
+        if len(messages) > 1 and messages[-1] == Message(role="assistant"):
+            messages.pop()
         if form(model).thinking:
             messages = without_thinking(messages)
         if model.system and request.messages[0].role != "system":

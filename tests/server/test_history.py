@@ -129,6 +129,16 @@ def test_a_template_gets_any_role(http: httpx.Client, path: str, model: str, rol
     assert http.post(path, json=body).status_code == 200
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("nothing", [{"content": ""}, {"content": None, "tool_calls": []}])
+def test_an_empty_last_answer_is_not_continued(http: httpx.Client, model: str, nothing: dict[str, Any]):
+    def prompt(*messages: dict[str, Any]) -> str:
+        body = {"model": model, "messages": messages, "stream": False, "_debug_render_only": True}
+        return http.post("/api/chat", json=body).json()["_debug_info"]["rendered_template"]
+
+    assert prompt(QUESTION, {"role": "assistant", **nothing}) == prompt(QUESTION)
+
+
 @pytest.mark.parametrize("model", RENDERERS)
 def test_no_renderer_ends_at_a_role(http: httpx.Client, model: str):
     for role in ("control", "developer", "document 1", ""):
