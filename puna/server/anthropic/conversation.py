@@ -146,8 +146,8 @@ def _parts(block: Block, field: str) -> Parts:
     if block.type == "image" and isinstance(block.source, Source):
         return [_image(block.source, field)]
     if block.type == "document" and isinstance(block.source, Source):
-        title: Parts = [block.title] if block.title else []
-        return title + _document(block.source, field)
+        described: Parts = [text for text in (block.title, block.context) if text]
+        return described + _document(block.source, field)
     if block.type == "search_result" and isinstance(block.source, str) and isinstance(block.content, list):
         texts = [part.text or "" for part in block.content]
         return ["\n".join(filter(None, [block.title, block.source, *texts]))]

@@ -26,6 +26,7 @@ class Block(Fields, kw_only=True):
     text: str | None = None
     source: Source | str | None = None
     title: str | None = None
+    context: str | None = None
     thinking: str | None = None
     id: str | None = None
     name: str | None = None

@@ -51,7 +51,8 @@ async def read_body(request: Request, kind: type[B]) -> B:
 def check_supported(body: B) -> B:
     """The body, if all its fields are supported. Raises BadRequest."""
     for field, reason in body.refused.items():
-        if getattr(body, field):
+        given = getattr(body, field)
+        if given or given == {}:  # web_search_options={} asks for a search.
             raise BadRequest(f"{field} is not supported: {reason}", field, "unsupported_parameter")
     return body
 

@@ -106,6 +106,7 @@ async def test_documents_and_search_results_are_text():
         {
             "type": "document",
             "title": "Notes",
+            "context": "Of Monday",
             "source": {"type": "text", "media_type": "text/plain", "data": "one"},
         },
         {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "two"}]}},
@@ -117,7 +118,7 @@ async def test_documents_and_search_results_are_text():
         },
     ]
     (turn,) = await messages(("user", parts))
-    assert turn.content == "Notes\none\ntwo\nDoc\ndoc.md\n3"
+    assert turn.content == "Notes\nOf Monday\none\ntwo\nDoc\ndoc.md\n3"
 
 
 async def test_a_turn_of_the_models():

@@ -97,6 +97,7 @@ def told(answer: httpx.Response) -> dict[str, Any]:
         (chat(reasoning_effort="some"), "reasoning_effort", 'invalid reasoning value: "some"'),
         (chat(reasoning={"effort": "some"}), "reasoning.effort", 'invalid reasoning value: "some"'),
         (chat(modalities=["text", "audio"]), "modalities", 'invalid modality "audio"'),
+        (chat(web_search_options={}), "web_search_options", "models here do not search the web"),
         (chat(response_format={"type": "yaml"}), "response_format.type", 'type "yaml"'),
         (chat(response_format={"type": "json_schema"}), "response_format.json_schema.schema", "missing"),
         (chat(tools=[{"type": "custom"}]), "tools[0].type", 'invalid tool type "custom"'),
