@@ -56,7 +56,7 @@ def _call(source: Scanner, tools: Tools) -> Step[None]:
 
 
 _FORMAT = Tagged(
-    tags=ThinkingTags("<think>", "</think>"),
+    tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
     calls={_CALLS: after(_CALL, _call), _CALL: _call},
     lenient=dict.fromkeys(_MISSPELLED, after(_CALL, _call)),
     dropped=_OUTPUTS,

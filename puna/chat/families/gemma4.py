@@ -17,7 +17,7 @@ from puna.chat.renderers.gemma4 import large, small
 _OPEN, _CLOSE, _QUOTE = "<|tool_call>", "<tool_call|>", '<|"|>'
 
 _FORMAT = Tagged(
-    tags=ThinkingTags("<|channel>", "<channel|>", name="thought\n", anywhere=True),
+    tags=ThinkingTags("<|channel>", "<channel|>", name="thought\n", anywhere=True, calls_end_it=True),
     calls={_OPEN: gemma_calls(_CLOSE, _QUOTE)},
     lenient={"call:": unmarked_calls(_CLOSE, _QUOTE)},
     dropped=("<channel|>",),

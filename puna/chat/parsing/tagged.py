@@ -160,7 +160,7 @@ def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
     begun = tags.open
     while begun:
         if tags.name:
-            yield from source.choice(tags.name)
+            yield from source.choice(tags.name, tags.name.rstrip())
         yield from source.skip()
         begun = yield from source.choice(tags.open)
 

@@ -47,6 +47,12 @@ def test_gemma_opens_and_closes_too_often():
     assert parsed("gemma4", *answer) == [Thought("hm"), Content("Yes.")]
 
 
+@pytest.mark.parametrize("opened", ["<|channel>thought\n", "<|channel>thought"])
+def test_gemmas_name_of_the_channel_is_not_reasoning(opened: str):
+    assert parsed("gemma4", *f"{opened}<channel|>Yes.") == [Content("Yes.")]
+    assert parsed("gemma4", *f"{opened}\nhm<channel|>Yes.") == [Thought("hm"), Content("Yes.")]
+
+
 def test_reasoning_that_never_ends_is_reasoning():
     assert parsed("qwen3", "hm </thin", prompt=PROMPT) == thought("hm </thin")
 
@@ -83,7 +89,20 @@ def test_tags_are_reasoning_only_at_the_beginning():
 def test_a_call_ends_reasoning_where_models_forget_to():
     answer = 'hm\n<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
     assert parsed("qwen3", *answer, prompt=PROMPT) == [Thought("hm"), *called(NOW)]
-    assert parsed("deepseek", answer, prompt=PROMPT) == thought(answer)
+    assert parsed("granite", answer, prompt=PROMPT) == thought(answer)
+
+
+@pytest.mark.parametrize(
+    ("family", "prompt", "call"),
+    [
+        ("deepseek", "<think>", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}"),
+        ("deepseek", "<think>", "<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{}\n```"),
+        ("gemma4", "<|channel>thought\n", "<|tool_call>call:now{}<tool_call|>"),
+    ],
+)
+def test_a_control_token_of_a_call_ends_reasoning(family: str, prompt: str, call: str):
+    assert parsed(family, *f"hm {call}", prompt=prompt) == [Thought("hm"), *called(NOW)]
+    assert parsed(family, *f"hm {call}", prompt=prompt, tools=[]) == thought(f"hm {call}")
 
 
 def test_reasoning_about_calls_goes_on():
