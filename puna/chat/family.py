@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from puna.types import Grammar
+from puna.types import Grammar, Message
 
 from .grammars import Constraint
 from .parsing import Format
@@ -67,5 +67,7 @@ class Family:
     """Texts in a template that identify the family."""
     architectures: tuple[str, ...] = ()
     """GGUF architectures that always belong to this family, whatever their template."""
+    answer_text: Callable[[Message], str] | None = None
+    """Writes an earlier answer with calls as text, for Jinja templates that omit calls."""
     always_thinks: bool = False
     """The models reason even if their template does not mention it."""

@@ -11,6 +11,7 @@ import msgspec
 from puna.errors import PunaError
 from puna.types import Message
 
+from .detect import family_of
 from .notes import notes_as_user
 from .prompt import Prompt, Template, is_continued
 from .shape import Shape, shape_of, strictest_form
@@ -50,7 +51,8 @@ def jinja(source: str, *, bos: str, eos: str) -> Template:
         return render(template, {"messages": messages, "tools": tools, "add_generation_prompt": True})
 
     efforts = frozenset(level.lower() for _, level in _EFFORT.findall(source))
-    return _JinjaTemplate(template, read, shape_of(source, probe), efforts)
+    shape = shape_of(source, probe, family_of("", source, "").answer_text)
+    return _JinjaTemplate(template, read, shape, efforts)
 
 
 class _JinjaTemplate:

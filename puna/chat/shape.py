@@ -21,6 +21,7 @@ _NONE_CONTENT = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
 _THINKING_PART = re.compile(r"type['\"]?\]?\s*==\s*['\"]thinking['\"]")
 _STRICT_ID = re.compile("[A-Za-z0-9]{9}")
 _NEEDLE = "puna-needle"
+_TOOL = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object"}}}
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Shape:
     """Thinking is a part of the content."""
     no_tools: list[Any] | None = None
     """The value for "no tools"."""
+    answer_text: Callable[[Message], str] | None = None
+    """Writes calls into the content, because the template omits them."""
 
     def messages(self, given: Iterable[Message]) -> list[dict[str, Any]]:
         messages = list(given) if self.in_place else notes_as_user(given)
@@ -57,7 +60,8 @@ class Shape:
         return turn
 
     def _content(self, message: Message) -> Any:
-        text = with_markers(message)
+        as_text = self.answer_text if message.tool_calls else None
+        text = (as_text or with_markers)(message)
         if message.tool_calls and not text and self.none:
             return None
         parts: list[dict[str, str]] = [{"type": "text", "text": text}] if text else []
@@ -66,8 +70,22 @@ class Shape:
         return text if self.text else parts
 
 
-def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | None], str]) -> Shape:
-    """Finds a template's message format by rendering test messages and searching for their text."""
+def shape_of(
+    source: str,
+    render: Callable[[list[dict[str, Any]], list[Any] | None], str],
+    answer_text: Callable[[Message], str] | None = None,
+) -> Shape:
+    """Finds a template's message format by rendering test messages and searching for their text.
+
+    `answer_text` is the family's.
+    """
+
+    def omits_calls(shape: Shape) -> bool:
+        call = Message(role="assistant", content="Hi", tool_calls=[{"function": {"name": _NEEDLE}}])
+        try:
+            return _NEEDLE not in render(shape.messages([Message(role="user", content="Hi"), call]), [_TOOL])
+        except PunaError:
+            return False
 
     def shows(shape: Shape, *messages: Message) -> bool:
         try:
@@ -89,7 +107,7 @@ def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | No
         call = Message(role="assistant", tool_calls=[{"id": "needle001", "function": {"name": _NEEDLE}}])
         answer = Message(role="tool", content="", tool_name=_NEEDLE, tool_call_id="needle001")
         shape = replace(shape, none=shows(shape, question, call, answer))
-    return shape
+    return replace(shape, answer_text=answer_text) if answer_text and omits_calls(shape) else shape
 
 
 def without_system(messages: list[Message]) -> list[Message]:

@@ -172,6 +172,31 @@ def test_content_beside_calls_is_none_only_where_that_works() -> None:
     assert render(needs, tool_chat()) == "How is the weather?;;sunny;"
 
 
+@pytest.mark.parametrize(
+    ("system", "call"),
+    [
+        ("<|im_start|> List of tools: [", '<|tool_call_start|>[get_weather(city="Oslo")]<|tool_call_end|>\n'),
+        ("<|tool_call|>", '<|tool_call|>[{"name": "get_weather", "arguments": {"city": "Oslo"}}]'),
+        ("<tool_call>", ""),
+    ],
+)
+def test_calls_that_a_template_omits_are_in_the_text_of_families_that_write_them(
+    system: str, call: str
+) -> None:
+    source = f"{{% set s = '{system}' %}}{{% for m in messages %}}{{{{ m.content }}}};{{% endfor %}}"
+    made = {"function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}
+    asked = [
+        Message(role="user", content="Hi"),
+        Message(role="assistant", content="So:", tool_calls=[made]),
+        Message(role="user", content="Yes."),
+    ]
+    text = f"{call}So:" if call.endswith("\n") else f"So:{call}"
+    assert render(source, Prompt(messages=asked)) == f"Hi;{text};Yes.;"
+    printed = "{% for c in m.tool_calls or [] %}{{ c.function.name }}{% endfor %}"
+    shown = source.replace("{{ m.content }}", "{{ m.content }}" + printed)
+    assert render(shown, Prompt(messages=asked)) == "Hi;So:get_weather;Yes.;"
+
+
 def test_arguments_sent_as_json_text_are_an_object() -> None:
     function = {"name": "f", "arguments": '{"a": "é", "b": [1]}'}
     asked = Prompt(messages=[Message(role="assistant", tool_calls=[{"function": function}])])

@@ -14,6 +14,9 @@ from puna.chat.grammars.objects import call, call_list
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.lenient import LENIENT
+from puna.chat.renderers.reading import calls
+from puna.chat.renderers.tool_json import spaced
+from puna.types import Message
 
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
@@ -42,9 +45,15 @@ def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Ca
     )
 
 
+def _answer_text(message: Message) -> str:
+    made = [{"name": call.name, "arguments": call.arguments} for call in calls(message)]
+    return f"{message.content}<|tool_call|>{spaced(made)}"
+
+
 FAMILY = Family(
     variants=(Variant("granite", tools=True),),
     evidence=(Evidence(("<|tool_call|>",), EvidenceRank.ADAPTED),),
     format=_FORMAT,
+    answer_text=_answer_text,
     constrain=after_markers(_FORMAT, _notation, names.IN_JSON),
 )

@@ -5,13 +5,13 @@ Sources: Ollama model/parsers/lfm2.go; Liquid AI's LFM2 chat template.
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Variant
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.python_calls import python_call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_python_calls, python_or_json_calls
 from puna.chat.renderers import Renderer
-from puna.chat.renderers.lfm2 import lfm2, lfm2_thinking
+from puna.chat.renderers.lfm2 import answer_text, lfm2, lfm2_thinking
 
 _START, _END = "<|tool_call_start|>", "<|tool_call_end|>"
 
@@ -46,7 +46,9 @@ FAMILY = Family(
             renderer=Renderer(lfm2_thinking, "tools", "think", "images"),
         ),
     ),
-    evidence=(Evidence((_START,)),),
+    # Most of these models' templates have no call marker.
+    evidence=(Evidence((_START,)), Evidence(("List of tools: ", "<|im_start|>"), EvidenceRank.TURNS)),
     format=_FORMAT,
+    answer_text=answer_text,
     constrain=after_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

@@ -40,7 +40,9 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
     open_end = ends_with_answer(messages)
     for index, message in enumerate(messages):
         if message.role == "assistant":
-            text = _answer(message, thinking=thinking)
+            text = answer_text(message)
+            if thinking and message.thinking and "</think>" not in text:
+                text = f"<think>{message.thinking}</think>{text}"
             if not kept and index != answered and "</think>" in text:
                 text = text.rpartition("</think>")[2].strip()
         else:
@@ -53,14 +55,12 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
         yield chatml.ANSWER
 
 
-def _answer(message: Message, *, thinking: bool) -> str:
-    """Thinking, calls, text: the order in which these models write."""
+def answer_text(message: Message) -> str:
+    """Calls, then text: the order in which these models write."""
     text = with_markers(message)
     if message.tool_calls and "<|tool_call_start|>" not in text:
         made = ",".join(map(_call_text, calls(message)))
         text = f"<|tool_call_start|>[{made}]<|tool_call_end|>" + (f"\n{text}" if text.strip() else text)
-    if thinking and message.thinking and "</think>" not in text:
-        text = f"<think>{message.thinking}</think>{text}"
     return text
 
 

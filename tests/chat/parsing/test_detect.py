@@ -41,6 +41,8 @@ JINJA = "{% for message in messages %}{{ message.content }}{% endfor %}"
         ("", "<|tool_call>call:", "gemma4", "gemma4"),
         ("", "<start_function_call>", "gemma3", "functiongemma"),
         ("", "<|tool_call_start|>", "lfm2", "lfm2"),
+        ("", "<|im_start|> List of tools: <|tool_list_start|>[", "lfm2moe", "lfm2"),
+        ("", "<|im_start|> List of tools: <tool_call>", "lfm2", "hermes"),
         ("", "<|START_ACTION|>", "cohere2", "cohere"),
         ("", "<function_calls>", "olmo2", "olmo3"),
         ("", "<|tool_calls_section_begin|> <think>", "deepseek2", "kimi-k2"),
