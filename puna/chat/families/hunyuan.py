@@ -1,9 +1,8 @@
-"""Hunyuan A13B, Jamba and Apriel: `<tool_calls>[{"name": …, "arguments": {…}}, …]</tool_calls>`.
+"""Hunyuan A13B and Jamba: `<tool_calls>[{"name": …, "arguments": {…}}, …]</tool_calls>`.
 
 Hunyuan's answer is in `<answer>`.
 
-Sources: the chat templates of tencent's, ai21labs' and ServiceNow-AI's models; vLLM's hunyuan_a13b and jamba
-tool parsers.
+Sources: the chat templates of tencent's and ai21labs' models; vLLM's hunyuan_a13b and jamba tool parsers.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Elements:
     end: str
     """The tag after a call's last parameter."""
     outer: str
-    """The tag after all calls."""
+    """The tag after all calls; "" for none."""
     another: str
     """The beginning of a call's tag, up to the function's name."""
     pad: Literal["", "\n"] = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,15 @@ def seed(name: str, arguments: dict[str, Any]) -> str:
 
 def listed(open: str, close: str = "") -> Callable[[list[Call]], str]:
     return lambda calls: open + compact([entry(*call) for call in calls]) + close
+
+
+def minicpm(name: str, arguments: dict[str, Any]) -> str:
+    def value(given: Any) -> str:
+        text = shown(given)
+        return f"<![CDATA[{text}]]>" if re.search(r"[<&\n]", text) else text
+
+    inner = "".join(f'<param name="{key}">{value(one)}</param>' for key, one in arguments.items())
+    return f'<function name="{name}">{inner}</function>'
 
 
 ENCLOSED: dict[str, tuple[Write, str]] = {

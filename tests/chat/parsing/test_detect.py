@@ -50,6 +50,8 @@ JINJA = "{% for message in messages %}{{ message.content }}{% endfor %}"
         ("", "<seed:tool_call> <function=x> <parameter=", "seed_oss", "seed-oss"),
         ("", "<{{ '｜DSML｜' }}function_calls> <think>", "deepseek2", "deepseek3.2"),
         ("", "<tool_calls> <think>", "hunyuan-moe", "hunyuan"),
+        ("", "<tool_calls> [BEGIN FINAL RESPONSE]", "llava", "apriel"),
+        ("", '<tools> <function name="f"><param name="k"> <think> <|im_start|>', "llama", "minicpm5"),
         ("", "<TOOLCALL> <think>", "nemotron_h", "nemotron-nano-v2"),
         ("", "<|tool|> <|/tool|> <|tool_call|>", "phi3", "phi4-mini"),
         ("", "functools[", "phi3", "phi4-mini"),

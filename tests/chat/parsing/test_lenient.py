@@ -204,3 +204,23 @@ def test_gigachat_closes_its_text_before_a_call():
     text = "A moment.<|message_sep|>\n\nfunction call<|role_sep|>\n" + LATER
     assert every_way("gigachat", text) == [Content("A moment."), *called(OSLO)]
     assert every_way("gigachat", "Hello.<|message_sep|>\n\n") == content("Hello.")
+
+
+def test_minicpm_encloses_values_with_tags():
+    text = (
+        '<function name="forecast"><param name="zone"><![CDATA[<a> & "b"</param>\n]]></param>'
+        '<param name="days">2</param></function>'
+    )
+    given = {"zone": '<a> & "b"</param>\n', "days": 2}
+    assert every_way("minicpm5", text) == called(("forecast", given))
+    assert every_way("minicpm5", f"So:\n{text}\n{text}") == [Content("So:"), *called(("forecast", given)) * 2]
+    assert every_way("minicpm5", "A <function of x>.") == content("A <function of x>.")
+
+
+def test_apriel_reasons_before_its_final_response():
+    answer = "hm\n[BEGIN FINAL RESPONSE]\nYes.\n[END FINAL RESPONSE]"
+    expected = [Thought("hm"), Content("Yes.")]
+    assert (
+        every_way("apriel", answer, prompt="<|begin_assistant|>\nHere are my reasoning steps:\n") == expected
+    )
+    assert every_way("apriel", f"Here are my reasoning steps:\n{answer}") == expected

@@ -21,6 +21,7 @@ from .notations import (
     invoked,
     kimi,
     listed,
+    minicpm,
     python,
     seed,
 )
@@ -221,6 +222,14 @@ WRITTEN = [
         _THINK,
         ("<answer>\n", "\n</answer>"),
     ),
+    Written(
+        "apriel",
+        listed("<tool_calls>", "</tool_calls>"),
+        "<tool_calls>now</tool_calls>",
+        ("Here are my reasoning steps:\n", "\n[BEGIN FINAL RESPONSE]\n"),
+        ("", "\n[END FINAL RESPONSE]"),
+    ),
+    Written("minicpm5", each(minicpm), '<function name="now">zone</function>', _THINK),
     Written("nemotron-nano-v2", listed("<TOOLCALL>", "</TOOLCALL>"), "<TOOLCALL>[]</TOOLCALL>", _THINK),
     Written("phi4-mini", listed("functools"), "functools now"),
     Written(
