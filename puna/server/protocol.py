@@ -17,6 +17,7 @@ class Protocol(HttpToolsProtocol):
     """
 
     def data_received(self, data: bytes) -> None:
+        assert self.parser
         self._unset_keepalive_if_required()
         while data:
             try:
@@ -29,6 +30,7 @@ class Protocol(HttpToolsProtocol):
                 return
 
     def _head_without_offer(self) -> bytes:
+        assert self.parser
         first = b"%s %s HTTP/%s\r\n" % (
             self.parser.get_method(),
             self.url,
@@ -38,10 +40,12 @@ class Protocol(HttpToolsProtocol):
         return b"".join([first, *headers, b"\r\n"])
 
     def on_message_complete(self) -> None:
+        assert self.parser
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
     def on_headers_complete(self) -> None:
+        assert self.parser
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise ValueError("this server is no proxy")
