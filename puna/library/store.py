@@ -88,7 +88,7 @@ class Library:
         self._read(old, missing)
         if old != new:
             with self._lock():
-                self._replace(new, self._read(old, missing))
+                self._replace(self.resolve(new), self._read(old, missing))
 
     def delete(self, name: str | Name) -> None:
         """Remove a model, and the blobs that no other model uses. Raises InvalidName, NotFound."""
@@ -186,9 +186,8 @@ class Library:
             raise _read_error(error, missing) from None
 
     def _write(self, name: Name, content: bytes) -> None:
-        name = self.resolve(name)
-        with self._lock():
-            self._replace(name, content)
+        with self._lock():  # Otherwise two processes could store one name in two cases.
+            self._replace(self.resolve(name), content)
 
     def _replace(self, name: Name, content: bytes) -> None:
         """Replace a manifest, and remove the blobs that only the old one had."""

@@ -18,7 +18,7 @@ import pytest
 from puna.errors import PunaError
 from puna.library import Library, Name
 from puna.library.lock import file_lock
-from tests.library.stores import blobs, manifest_path, put, put_real
+from tests.library.stores import blobs, displayed, manifest_path, put, put_real
 from tests.running import serving
 
 forked = multiprocessing.get_context("fork")
@@ -70,6 +70,19 @@ def test_a_blob_that_is_held_outlives_its_model(tmp_path: Path) -> None:
     other.write_manifest(Name.parse("second"), {}, model.layers[:1])
     library.delete("second")
     assert blobs(library) == set()
+
+
+def put_in_case(root: Path, name: str, barrier: Barrier) -> None:
+    library = Library(root)
+    for number in range(ROUNDS):
+        barrier.wait(timeout=30)
+        put(library, f"{name}{number}", system=name)
+
+
+def test_two_processes_that_write_a_name_in_two_cases_have_one_model(tmp_path: Path) -> None:
+    barrier = forked.Barrier(2)
+    run((put_in_case, tmp_path, "model", barrier), (put_in_case, tmp_path, "MODEL", barrier))
+    assert len(displayed(Library(tmp_path))) == ROUNDS
 
 
 def copy_and_delete(root: Path, name: str, barrier: Barrier) -> None:
