@@ -47,15 +47,23 @@ def _make(path: Path) -> None:
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(private)
-        os.link(
-            temporary, path
-        )  # Unlike a rename, a link cannot replace a key that another process just made.
+        _publish(temporary, path)
     except FileExistsError:
         return
     finally:
         with suppress(OSError):
             temporary.unlink()
     path.with_name(f"{path.name}.pub").write_bytes(_public(key) + b"\n")
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    try:
+        # Unlike a rename, a link cannot replace a key that another process just made.
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # A file system without links.
+        os.replace(temporary, path)
 
 
 @lru_cache(maxsize=4)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
+import os
 import threading
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
@@ -41,6 +44,14 @@ def test_a_key_is_made_and_what_it_signs_opens_the_registry(way: Line, library: 
     kind, public = key.with_name("id_ed25519.pub").read_text().split()
     assert (kind, way.gate.keys) == ("ssh-ed25519", [public])
     assert way.gate.scopes == [["repository:library/x:pull", "repository:library/y:pull"]]
+
+
+def test_a_key_is_made_where_files_cannot_be_linked(key: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "link", mock.Mock(side_effect=PermissionError(errno.EPERM, "not permitted")))
+    made = signature(key, b"")
+    assert signature(key, b"") == made
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in key.parent.iterdir()} == {"id_ed25519", "id_ed25519.pub"}
 
 
 def test_the_key_that_is_there_is_used(way: Line, library: Library, key: Path):
