@@ -21,6 +21,7 @@ from puna.cli.running import list_running, stop
 from puna.cli.serve import ENVIRONMENT, serve
 from puna.cli.streams import flush, open_streams
 from puna.cli.ui import ui
+from puna.cli.wrap import printable
 from puna.settings import OLLAMA_LEVEL, Settings
 
 
@@ -172,5 +173,5 @@ def main() -> None:
 
 def _print_error(reason: str) -> int:
     with suppress(OSError):
-        print(f"Error: {reason}", file=sys.stderr)
+        print(f"Error: {printable(reason)}", file=sys.stderr)
     return 1

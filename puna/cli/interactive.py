@@ -67,7 +67,7 @@ class Conversation:
             with client_errors(self._settings):
                 self._process(entry)
         except CommandFailed as failure:
-            print(f"error: {failure}", file=sys.stderr)
+            print(f"error: {printable(str(failure))}", file=sys.stderr)
         return True
 
     def _process(self, entry: PromptEntry) -> None:
@@ -134,7 +134,7 @@ class Conversation:
         elif command in ("/?", "/help"):
             reply = guide(words[0] if words else "", vision=session.has_vision, audio=session.has_audio)
         if reply:
-            print(reply)
+            print(printable(reply))
 
     def _change_model(self, model: str) -> str:
         session = self._session

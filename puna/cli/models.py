@@ -10,6 +10,7 @@ import typer
 
 from puna.cli.columns import columns
 from puna.cli.connection import CommandFailed, ModelMissing, connect
+from puna.cli.wrap import printable
 from puna.human import human_bytes, human_time
 
 if TYPE_CHECKING:
@@ -70,11 +71,10 @@ def show(
         )
     with connect() as client:
         details = client.details(model, verbose=verbose)
-    if not parts:
-        print(details_text(details, verbose=verbose))
-    else:
-        # Scripts read these back, so no newline is added.
-        print(details.get(parts[0], ""), end="" if parts[0] in ("system", "template") else "\n")
+    text = details.get(parts[0], "") if parts else details_text(details, verbose=verbose)
+    # Scripts read these back, so they get no newline, and every character.
+    end = "" if parts[:1] in (["system"], ["template"]) else "\n"
+    print(printable(text) if sys.stdout.isatty() else text, end=end)
 
 
 def copy(

@@ -13,7 +13,7 @@ _TAB = 8
 
 
 def printable(text: str) -> str:
-    """The text without control characters, so that a model cannot control the terminal."""
+    """The text without control characters, so that a model or a registry cannot control the terminal."""
     return "".join(ch for ch in text if ch in "\n\t" or (ch >= " " and not "\x7f" <= ch <= "\x9f"))
 
 

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NoReturn
 
+import pexpect
 import pytest
 
 from puna.settings import OLLAMA_LEVEL
@@ -149,6 +150,21 @@ def test_show_one_part(puna: Puna, answering: Recorded):
     both = puna("show", "--license", "--system", "m")
     assert (both.status, both.out) == (1, "")
     assert both.err.startswith("Error: only one of '--license'")
+
+
+def test_neither_a_model_nor_a_registry_can_control_the_terminal(
+    puna: Puna, answering: Recorded, environment: dict[str, str]
+):
+    answering.answers["/api/show"] = lambda _: SHOWN | {"system": "a\x1b]0;b\x07c"}
+    assert puna("show", "m", "--system").out == "a\x1b]0;b\x07c", "a program gets all"
+    command = f"{sys.executable} -m puna show m --system"
+    assert pexpect.run(command, env=environment) == b"a]0;bc"  # type: ignore[arg-type]
+
+    def refuse(_: dict[str, Any]) -> NoReturn:
+        raise Refusal(500, "no\x1b[2J")
+
+    answering.answers["/api/show"] = refuse
+    assert puna("show", "m").err == "Error: no[2J\n"
 
 
 def test_cp_stop_rm(puna: Puna, recorded: Recorded):
