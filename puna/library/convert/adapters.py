@@ -24,6 +24,7 @@ from puna.library.convert.writing import write
 
 _PEFT = re.compile(r"(?P<module>.+)\.lora_(?:embedding_)?(?P<half>[AB])(?:\.default)?(?:\.weight)?")
 _MLX = re.compile(r"(?P<module>.+)\.lora_(?P<half>[ab])")
+_PLAIN = re.compile(r"[\w.]+")
 _CONFIG = "adapter_config.json"
 
 
@@ -39,9 +40,9 @@ def convert_adapter(folder: Path, target: Path, base: Metadata, on_bytes: Callab
     if config.get("use_dora"):
         raise BadRequest(f"{_CONFIG}: an adapter with use_dora cannot be converted")
     halves = dict(_halves(folder))
-    rank = min(halves[next(iter(halves))]["A"].shape)
-    values = {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": _alpha(config, rank)}
-    tensors = dict(_tensors(halves, base, config))
+    alpha = _alpha(config, _rank(halves[next(iter(halves))])) or 1.0  # llama.cpp takes 0 for "none"
+    values = {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": alpha}
+    tensors = dict(_tensors(halves, base, config, alpha))
     write(target, base.architecture, values, tensors, on_bytes)
 
 
@@ -68,30 +69,34 @@ def _halves(folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
     yield from modules.items()
 
 
-def _alpha(config: Config, rank: int) -> float:
-    """The alpha that llama.cpp divides by the rank."""
+def _rank(pair: dict[str, Tensor]) -> int:
+    return pair["A"].shape[0]
+
+
+def _alpha(config: Config, rank: int, module: str = "") -> float:
+    """The alpha of a module of this rank, which llama.cpp divides by the rank."""
     mlx = config.section("lora_parameters")
     if mlx.get("scale") is not None:
         return mlx.number("scale") * rank
     alpha = mlx.number("alpha", default=config.number("lora_alpha", default=float(rank)))
+    alpha = _own_alpha(config, module, alpha)
     # "Rank-stabilised": divided by the root of the rank.
     return alpha * math.sqrt(rank) if config.get("use_rslora") else alpha
 
 
 def _tensors(
-    halves: dict[str, dict[str, Tensor]], base: Metadata, config: Config
+    halves: dict[str, dict[str, Tensor]], base: Metadata, config: Config, alpha: float
 ) -> Iterator[tuple[str, Tensor]]:
+    """The tensors for an adapter that has `alpha`. Those of a module with another are scaled."""
     names, shapes = _names(base), {tensor.name: tensor.shape for tensor in base.tensors}
-    whole = config.number("lora_alpha") if config.get("lora_alpha") else None
-    special = config.section("alpha_pattern")
     for module, pair in halves.items():
         name = names.of(f"{module}.weight")
         a, b = pair["A"], pair["B"]
         if shapes.get(name) != (a.shape[1], b.shape[0]):
             raise BadRequest(f"the adapter does not fit the model: tensors {a.name} and {b.name}")
-        own = _own_alpha(special, module)
-        if own is not None and whole is not None:
-            b = _scale(b, own / whole)
+        own = _alpha(config, _rank(pair), module)
+        if own != alpha:
+            b = _scale(b, own / alpha)
         if base.architecture == "llama" and name.endswith(("attn_q.weight", "attn_k.weight")):
             b = permute(b, _heads(base, name))
         # Rows of the embedding are looked up by token.
@@ -99,12 +104,18 @@ def _tensors(
         yield f"{name}.lora_b", b
 
 
-def _own_alpha(special: Config, module: str) -> float | None:
-    """The alpha of a module that overrides it: keys are suffixes of module names."""
+def _own_alpha(config: Config, module: str, alpha: float) -> float:
+    """The alpha of a module that overrides `alpha`: keys are ends of module names.
+
+    Raises BadRequest for PEFT's other regular expressions, because evaluating a stranger's may take for ever.
+    """
+    special = config.section("alpha_pattern")
     for key in special.values:
+        if not _PLAIN.fullmatch(key):
+            raise config.error("alpha_pattern", f"has the pattern {key!r}, which cannot be converted")
         if module == key or module.endswith(f".{key}"):
             return special.number(key)
-    return None
+    return alpha
 
 
 def _names(base: Metadata) -> Names:

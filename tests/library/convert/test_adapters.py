@@ -89,6 +89,17 @@ def test_a_rank_stabilised_adapter_is_scaled_by_the_root_of_its_rank(tmp_path: P
     assert off(tmp_path, reference, pairs, 3 / RANK**0.5) <= 2e-3
 
 
+@pytest.mark.parametrize("stabilised", [False, True])
+def test_modules_may_have_ranks_of_their_own(tmp_path: Path, stabilised: bool):
+    reference = based(tmp_path, "qwen3")
+    pairs = {
+        name: (a[:2], b[:, :2]) if "down" in name else (a, b) for name, (a, b) in halves(reference).items()
+    }
+    adapted(tmp_path, write_peft(tmp_path / "peft", pairs, use_rslora=stabilised))
+    scales = {name: 6 / len(a) ** (0.5 if stabilised else 1) for name, (a, _) in pairs.items()}
+    assert off(tmp_path, reference, pairs, scales) <= 2e-3
+
+
 def test_modules_may_have_an_alpha_of_their_own(tmp_path: Path):
     reference = based(tmp_path, "llama")
     pairs = halves(reference)
@@ -138,6 +149,7 @@ WRONG: dict[str, tuple[Halves, dict[str, Any], str]] = {
     "empty": ({}, {}, "has no tensors"),
     "dora": ({Q: SMALL}, {"use_dora": True}, "use_dora cannot be converted"),
     "alpha": ({Q: SMALL}, {"lora_alpha": "x"}, "adapter_config.json: lora_alpha is no number"),
+    "pattern": ({Q: SMALL}, {"alpha_pattern": {r".*\.layers\.0\..*": 8}}, "which cannot be converted"),
     "own alpha": ({Q: SMALL}, {"alpha_pattern": {"q_proj": "x"}}, "adapter_config.json: q_proj is no number"),
 }
 
