@@ -19,7 +19,7 @@ from puna.library.clone import hard_link, reflink
 from puna.library.durable import make_folder, move, sync, temporary_path, write, write_errors
 from puna.library.hashing import digest_of, digest_of_file
 from puna.library.lock import is_locked
-from puna.library.pins import STALE, Pins, is_pinned, last_change
+from puna.library.pins import Pins, is_pinned, last_change
 
 RESUMABLE = 7 * 24 * 3600.0
 """Seconds after which an interrupted download may be removed."""
@@ -193,8 +193,8 @@ class Blobs:
             if old.exists():
                 move(old, self.folder / f"sha256-{number}")
 
-    def unused(self, used: Collection[Path] | None) -> Iterator[tuple[Path, int]]:
-        """Unfinished files and blobs not in `used` that are older than `STALE`, with their sizes in bytes.
+    def unused(self, used: Collection[Path] | None, age: float) -> Iterator[tuple[Path, int]]:
+        """Unfinished files and blobs not in `used` that are older than `age`, with their sizes in bytes.
 
         Includes resumable transfers that are older than `RESUMABLE` and locked by no process. If `used` is
         None, excludes blobs and transfers. Raises OSError.
@@ -208,7 +208,7 @@ class Blobs:
             transfer = _PARTIAL.match(entry.name)
             if transfer and (used is None or self._is_under_way(transfer[0])):
                 continue
-            limit = RESUMABLE if transfer else STALE
+            limit = RESUMABLE if transfer else age
             with suppress(FileNotFoundError):
                 state = entry.stat()
                 if time.time() - last_change(state) > limit:

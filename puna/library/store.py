@@ -30,6 +30,8 @@ from puna.library.working_folder import abandoned, remove_abandoned
 log = logging.getLogger(__name__)
 
 _LOCK = ".puna.lock"
+_LEFT = 24 * 3600.0
+"""Seconds after which a running server removes unused files. No conversion or pull needs them for longer."""
 
 
 class Library:
@@ -98,6 +100,7 @@ class Library:
             content = self._read(resolved, _not_found(name))
             self._unlink(resolved)
             self._release(content)
+            self._tidy()
 
     def unpin_blobs(self, digests: Iterable[str]) -> None:
         """Unpin these blobs, unless another process has pinned them, too."""
@@ -143,21 +146,20 @@ class Library:
             return
         with self._lock(), write_errors(self.root):
             self.blobs.rename()
-            for path, _ in self.unused():
-                if path.is_dir():
-                    remove_abandoned(path)
-                else:
-                    path.unlink(missing_ok=True)
+            self._remove_unused(STALE)
 
-    def unused(self) -> builtins.list[tuple[Path, int]]:
-        """The files and folders that `prune` would remove, and their sizes in bytes. Raises OSError."""
-        files = list(self.blobs.unused(None if self._no_prune else self._used()))
+    def unused(self, age: float = STALE) -> builtins.list[tuple[Path, int]]:
+        """The files and folders that `prune` would remove, and their sizes in bytes. Raises OSError.
+
+        They are `age` seconds old, or older.
+        """
+        files = list(self.blobs.unused(None if self._no_prune else self._used(), age))
         for path in self._manifests.glob(".*-partial"):
             with suppress(FileNotFoundError):
                 state = path.stat()
-                if time.time() - state.st_mtime > STALE:
+                if time.time() - state.st_mtime > age:
                     files.append((path, state.st_size))
-        for folder in abandoned(self.root):
+        for folder in abandoned(self.root, age):
             inside = (path.stat() for path in folder.rglob("*") if path.is_file())
             files.append((folder, sum(state.st_size for state in inside if state.st_nlink == 1)))
         return files
@@ -188,6 +190,7 @@ class Library:
     def _write(self, name: Name, content: bytes) -> None:
         with self._lock():  # Otherwise two processes could store one name in two cases.
             self._replace(self.resolve(name), content)
+            self._tidy()
 
     def _replace(self, name: Name, content: bytes) -> None:
         """Replace a manifest, and remove the blobs that only the old one had."""
@@ -247,6 +250,19 @@ class Library:
         for layer in mine:
             if used is not None and self.blobs.path(layer.digest) not in used:
                 self.blobs.remove_unless_pinned(layer.digest)
+
+    def _tidy(self) -> None:
+        """Prune after a change: a server that runs for months would keep the source of each quantisation."""
+        with suppress(OSError):  # `prune` reports it.
+            self._remove_unused(_LEFT)
+
+    def _remove_unused(self, age: float) -> None:
+        """Remove what `unused` returns. The caller holds the lock. Raises OSError."""
+        for path, _ in self.unused(age):
+            if path.is_dir():
+                remove_abandoned(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def _used(self) -> set[Path] | None:
         """The blobs in all manifests; None if a manifest is unreadable, because it may name any blob."""

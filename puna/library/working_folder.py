@@ -10,7 +10,6 @@ from pathlib import Path
 
 from puna.library.durable import make_folder
 from puna.library.lock import is_locked, try_lock
-from puna.library.pins import STALE
 
 _LOOK_AGAIN = 0.2  # seconds
 
@@ -36,12 +35,15 @@ def working_folder(root: Path, title: str, on_wait: Callable[[], None]) -> Itera
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def abandoned(root: Path) -> Iterator[Path]:
-    """The working folders in `root` that killed processes left an hour ago or earlier. Raises OSError."""
+def abandoned(root: Path, age: float) -> Iterator[Path]:
+    """The working folders in `root` that killed processes left, `age` seconds ago or earlier. Raises OSError.
+
+    The age protects those in use where files cannot be locked.
+    """
     for lock in root.glob(".*.lock"):
         folder = lock.with_suffix("")
         with suppress(FileNotFoundError):
-            if folder.is_dir() and time.time() - folder.stat().st_mtime > STALE and not is_locked(lock):
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > age and not is_locked(lock):
                 yield folder
 
 

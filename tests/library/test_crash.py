@@ -18,7 +18,7 @@ import pytest
 
 from puna.errors import PunaError
 from puna.library import Layer, Library, Name
-from puna.library.blobs import STALE
+from puna.library.pins import STALE
 from tests.library.stores import IMAGE, digest_of, layer, manifest_path, put
 
 KILLED = 9

@@ -33,6 +33,20 @@ def test_pruning_keeps_every_blob_while_a_manifest_cannot_be_read(library: Libra
     assert library.open("model").weights.exists()
 
 
+@pytest.mark.parametrize("removing", [False, True])
+def test_a_change_takes_what_was_left_for_a_day(library: Library, removing: bool) -> None:
+    put(library, "model")
+    old, new = (library.blobs.add([content])[0] for content in (b"quantised once", b"still in use"))
+    for digest, hours in ((old, 25), (new, 23)):
+        os.utime(library.blobs.path(digest), (time.time() - hours * 3600,) * 2)
+    if removing:
+        library.delete("model")
+    else:
+        put(library, "other")
+    assert not library.blobs.path(old).exists()
+    assert library.blobs.path(new).exists()
+
+
 def test_noprune_keeps_what_replacing_leaves_but_not_what_removing_does(library: Library) -> None:
     keeping = Library(library.root, no_prune=True)
     put(keeping, "model", b"old")
