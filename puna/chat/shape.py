@@ -50,7 +50,7 @@ class Shape:
     def _turn(self, message: Message) -> dict[str, Any]:
         turn: dict[str, Any] = {"role": message.role, "content": self._content(message)}
         if message.thinking:
-            turn["reasoning_content"] = turn["thinking"] = message.thinking
+            turn["reasoning_content"] = turn["reasoning"] = turn["thinking"] = message.thinking
         if message.tool_calls:
             turn["tool_calls"] = [_call(call) for call in message.tool_calls]
         if message.tool_name:

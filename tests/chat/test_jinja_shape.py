@@ -163,6 +163,15 @@ def test_text_beside_calls_is_thinking_where_both_are_refused() -> None:
     assert "(Hm.\n\nI look.|)" in render(source, Prompt(messages=messages))
 
 
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_thinking_has_every_name_that_templates_give_it(key: str) -> None:
+    asked = Prompt(
+        messages=[Message(role="assistant", content="Yes.", thinking="Hm."), *chat("user: Hi").messages]
+    )
+    source = f"{{% for m in messages %}}{{{{ m.{key} | default('-') }}}};{{% endfor %}}"
+    assert render(source, asked) == "Hm.;-;"
+
+
 def test_content_beside_calls_is_none_only_where_that_works() -> None:
     asks = "{% for m in messages %}{{ 'call' if m.content is none else m.content }}{% endfor %}"
     needs = (

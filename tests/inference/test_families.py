@@ -24,6 +24,7 @@ from tests.chat.parsing.written import WRITTEN, Written
 from tests.models import install, scripted_model
 
 HELLO = [Message(role="user", content="hello")]
+ENDS = {"harmony": "<|return|>", "solar-open": "<|flush|>"}
 each_family = pytest.mark.parametrize("written", WRITTEN, ids=str)
 
 Say = Callable[..., Awaitable[Piece]]
@@ -39,9 +40,9 @@ def say(store: Path, tmp_path: Path) -> Say:
     async def say(written: Written, text: str, *, plain: bool = False, **asked: Any) -> Piece:
         special = frozenset() if plain else special_tokens(written.family)
         script = spelled(text, special)
-        if written.family == "harmony":
+        if written.family in ENDS:
             # By this token libllama knows the vocabulary, and that <|end|> ends no answer in it.
-            script.append("<|return|>")
+            script.append(ENDS[written.family])
         control = special | {"<|return|>"}
         scripted_model(tmp_path / "m.gguf", script, control=control, chat_template=None)
         config = {"parser": written.family} if family_named(written.family) else {"capabilities": ["tools"]}

@@ -126,6 +126,15 @@ def minicpm(name: str, arguments: dict[str, Any]) -> str:
     return f'<function name="{name}">{inner}</function>'
 
 
+def solar(given: list[Call]) -> str:
+    inner = "".join(
+        f"<|tool_call:begin|>a1b2c3d4e{number}<|tool_call:name|>{name}<|tool_call:args|>{compact(arguments)}"
+        "<|tool_call:end|>"
+        for number, (name, arguments) in enumerate(given)
+    )
+    return f"<|tool_calls|>{inner}<|calls|>"
+
+
 ENCLOSED: dict[str, tuple[Write, str]] = {
     "qwen3-coder": (each(functions), "</parameter>"),
     "qwen3.5": (each(functions), "</parameter>"),

@@ -52,6 +52,7 @@ JINJA = "{% for message in messages %}{{ message.content }}{% endfor %}"
         ("", "<tool_calls> <think>", "hunyuan-moe", "hunyuan"),
         ("", "<tool_calls> [BEGIN FINAL RESPONSE]", "llava", "apriel"),
         ("", '<tools> <function name="f"><param name="k"> <think> <|im_start|>', "llama", "minicpm5"),
+        ("", "<|think|> <|tool_calls|> <|tool_call:name|>", "solar-open", "solar-open"),
         ("", "<TOOLCALL> <think>", "nemotron_h", "nemotron-nano-v2"),
         ("", "<|tool|> <|/tool|> <|tool_call|>", "phi3", "phi4-mini"),
         ("", "functools[", "phi3", "phi4-mini"),

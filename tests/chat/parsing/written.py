@@ -24,6 +24,7 @@ from .notations import (
     minicpm,
     python,
     seed,
+    solar,
 )
 
 
@@ -228,6 +229,14 @@ WRITTEN = [
         "<tool_calls>now</tool_calls>",
         ("Here are my reasoning steps:\n", "\n[BEGIN FINAL RESPONSE]\n"),
         ("", "\n[END FINAL RESPONSE]"),
+    ),
+    Written(
+        "solar-open",
+        solar,
+        "<|tool_calls|><|tool_call:begin|>now<|tool_call:args|>{}<|tool_call:end|>",
+        ("<|think|>", "<|end|><|begin|>assistant"),
+        ("<|content|>", "<|end|><|begin|>assistant"),
+        between="",
     ),
     Written("minicpm5", each(minicpm), '<function name="now">zone</function>', _THINK),
     Written("nemotron-nano-v2", listed("<TOOLCALL>", "</TOOLCALL>"), "<TOOLCALL>[]</TOOLCALL>", _THINK),
