@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from httptools import HttpParserError, HttpParserUpgrade
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -25,7 +25,11 @@ class Protocol(HttpToolsProtocol):
                 return
             except HttpParserUpgrade as offer:
                 data = self._head_without_offer() + data[offer.args[0] :]
+                # A new one, because after "Connection: close" the old one reads no more.
+                self.parser = HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             except HttpParserError:
+                self.logger.warning("Invalid HTTP request received.")
                 self.send_400_response("Invalid HTTP request received.")
                 return
 

@@ -141,6 +141,24 @@ def test_an_offer_to_upgrade_is_declined_and_its_body_is_read(
     assert answers.endswith(b"Ollama is running")
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("connection", ["close, Upgrade", "Upgrade, close", "Upgrade, keep-alive"])
+def test_an_offer_to_upgrade_on_a_closing_connection_is_declined_too(
+    native_server: Server, connection: str, version: str
+):
+    body = b'{"model": "talker", "prompt": "Hi", "stream": false}'
+    head = (
+        f"POST /api/generate HTTP/{version}\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        f"Connection: {connection}\r\nUpgrade: h2c\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", native_server.port), timeout=60) as line:
+        line.sendall(head.encode() + body)
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += line.recv(1 << 16)
+    assert SCRIPT.encode() in answer
+
+
 @pytest.mark.parametrize("path", ["//api/chat", "/api//chat", "///api//chat", "//v1/chat/completions"])
 def test_slashes_in_a_row_are_one(http: httpx.Client, native_server: Server, path: str):
     body = {"model": "talker", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
