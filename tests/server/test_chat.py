@@ -117,6 +117,18 @@ def test_options_reach_the_engine(http: httpx.Client, options: dict[str, Any], r
     assert body["message"]["content"] in ("The sky", "The sky is")
 
 
+@pytest.mark.parametrize("stream", [None, True, False])
+@pytest.mark.parametrize(
+    "fields", [{"messages": []}, {"messages": [], "keep_alive": 0}, {"_debug_render_only": True}]
+)
+def test_a_request_without_an_answer_gets_one_object(
+    http: httpx.Client, fields: dict[str, Any], stream: bool | None
+):
+    answer = ask(http, stream=stream, **fields)
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    assert answer.json()["model"] == "talker"
+
+
 def test_no_messages_load_and_unload(http: httpx.Client):
     def loaded() -> list[str]:
         return [model["name"] for model in http.get("/api/ps").json()["models"]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from starlette.requests import Request
 
@@ -59,27 +59,15 @@ def respond(
     writer: ObjectWriter,
     body: TextRequest,
 ) -> ObjectStream | WholeResponse:
-    """The response to `body`, read as `wanted`: a stream, or one object."""
-    stream = body.stream is not False
+    """The response to `body`, read as `wanted`: a stream, or one object if that is all there is."""
     if wanted.empty:
-        return _once(request, _load(inference, wanted, writer), stream=stream)
+        return WholeResponse(_load(inference, wanted, writer))
     if body.debug_render_only:
-        return _once(request, _render(inference, wanted, writer), stream=stream)
+        return WholeResponse(_render(inference, wanted, writer))
     answer = inference.chat(wanted) if isinstance(wanted, ChatInput) else inference.generate(wanted)
-    if not stream:
+    if body.stream is False:
         return WholeResponse(whole_object(answer, writer))
     return ObjectStream(stream_objects(answer, writer), framing(request))
-
-
-def _once(
-    request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool
-) -> ObjectStream | WholeResponse:
-    """One object, whole or as the only one of a stream."""
-
-    async def alone() -> AsyncGenerator[bytes, None]:
-        yield await work
-
-    return ObjectStream(alone(), framing(request)) if stream else WholeResponse(work)
 
 
 async def _load(inference: Inference, wanted: ChatInput | GenerateInput, writer: ObjectWriter) -> bytes:
