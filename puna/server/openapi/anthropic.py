@@ -11,7 +11,7 @@ from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.anthropic.routes import TokenCount
 from puna.server.openapi.operation import Operation
 
-_REFUSALS = (400, 404, 413, 500, 529)
+_REFUSALS = (400, 404, 413, 415, 500, 529)
 _post = partial(Operation, method="POST", tag="Anthropic", refusals=_REFUSALS, error=AnthropicErrorResponse)
 
 OPERATIONS = [

@@ -73,8 +73,8 @@ OPERATIONS = [
     *(
         _post(f"/api/{place}{name}", *about, needs=needs, refusals=refusals)
         for name, about, needs, refusals in (
-            ("web_search", _SEARCH, ("query",), (400, 413, 501, 502)),
-            ("web_fetch", _FETCH, ("url",), (400, 413)),
+            ("web_search", _SEARCH, ("query",), (400, 413, 415, 501, 502)),
+            ("web_fetch", _FETCH, ("url",), (400, 413, 415)),
         )
         for place in ("experimental/", "")
     ),
@@ -132,7 +132,7 @@ OPERATIONS = [
         KeyRequest,
         KeyMade,
         tag=_KEYS,
-        refusals=(400, 413, 500),
+        refusals=(400, 413, 415, 500),
     ),
     _server(
         "/api/keys/{key}",

@@ -20,6 +20,7 @@ REASONS = {
     404: "There is no such model.",
     409: "The file cannot be taken from where it lies; send it. Or it does not go on where it ended.",
     413: "The body is longer than 256 MB.",
+    415: "The body is compressed in another way than gzip, deflate or zstd.",
     429: "The key's limit is reached; Retry-After says until when.",
     500: "The server, the model's file or its engine failed.",
     501: "There is no search engine.",
@@ -31,10 +32,10 @@ REASONS = {
 KEYED = (401, 403, 429)
 """Error statuses for a request's key."""
 
-STORED = (400, 404, 413, 500)
+STORED = (400, 404, 413, 415, 500)
 """Error statuses of requests about stored models."""
 
-RUN = (400, 404, 413, 500, 503)
+RUN = (400, 404, 413, 415, 500, 503)
 """Error statuses of requests that run a model."""
 
 
