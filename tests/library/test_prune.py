@@ -38,7 +38,8 @@ def test_a_change_takes_what_was_left_for_a_day(library: Library, removing: bool
     put(library, "model")
     old, new = (library.blobs.add([content])[0] for content in (b"quantised once", b"still in use"))
     for digest, hours in ((old, 25), (new, 23)):
-        os.utime(library.blobs.path(digest), (time.time() - hours * 3600,) * 2)
+        then = time.time() - hours * 3600
+        os.utime(library.blobs.path(digest), (then, then))
     if removing:
         library.delete("model")
     else:
