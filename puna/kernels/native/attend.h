@@ -192,7 +192,7 @@ template <class I> class Attend {
         with_cells(v, block, tile, [&](const auto &cells) {
             for (int cell = 0; cell < count; cell += 16) {
                 for (int i = 0; i < 16; i++) cells.prefetch(KEYS + cell + i);
-                cells.read_exponents(cell, count, static_cast<int>(INVALID_SCORE), exponent + cell);
+                cells.read_exponents(cell, count, INVALID_SCORE, exponent + cell);
             }
             for (int cell = count; cell < KEYS; cell++) exponent[cell] = MIN_EXPONENT;
         });
@@ -208,10 +208,10 @@ template <class I> class Attend {
             for (int pair = 0; pair < PAIRS; pair++) {
                 const int first = pair / I::lanes * WIDTH + pair % I::lanes, second = first + I::lanes;
                 cells.prefetch(KEYS + first), cells.prefetch(KEYS + second);
-                const auto to = [&](int i) { return values_ + (i / WIDTH * PAIRS + pair) * WIDTH + i % WIDTH; };
                 // Cells beyond the last have a weight of 0: any value will do.
                 const int last = cells_of(tile) - 1;
-                cells.store_pair(first < last ? first : last, scales[first], second < last ? second : last, scales[second], to);
+                cells.template store_pair<WIDTH>(first < last ? first : last, scales[first], second < last ? second : last, scales[second],
+                                 values_ + WIDTH * pair, PAIRS * WIDTH);
             }
         });
     }

@@ -32,8 +32,9 @@ struct Tiling {
         blocks_per_kv_head = ceiling(gqa_ratio, heads_per_block);
         // Each row keeps a score for every key, so long contexts get fewer rows.
         const int64_t scores = max_tiles * TILE_KEYS, max_rows = std::clamp<int64_t>(MAX_SCORES / scores, 32, MAX_ATTENTION_ROWS);
-        queries = split_kv ? q.ne[1] : std::clamp<int64_t>(max_rows / heads_per_block, 1, q.ne[1]);
-        query_pieces = ceiling(q.ne[1], queries);
+        const int64_t max_queries = split_kv ? q.ne[1] : std::clamp<int64_t>(max_rows / heads_per_block, 1, q.ne[1]);
+        query_pieces = ceiling(q.ne[1], max_queries);
+        queries = ceiling(q.ne[1], query_pieces); // pieces of equal size
         const int64_t all_blocks = k.ne[2] * blocks_per_kv_head, share = split_kv ? all_blocks : all_blocks * streams / threads;
         blocks = few ? std::clamp<int64_t>(std::min(share, MAX_SCORES / (scores * queries * heads_per_block)), 1, all_blocks) : 1;
         head_pieces = ceiling(all_blocks, blocks);
@@ -45,7 +46,7 @@ struct Tiling {
     int64_t pieces() const { return query_pieces * head_pieces * streams; }
 
   private:
-    static constexpr int64_t MAX_SCORES = 1 << 20; // of a piece
+    static constexpr int64_t MAX_SCORES = 1 << 21; // of a piece
 };
 
 float parameter(const Tensor &op, int index) {

@@ -79,32 +79,37 @@ template <class C, Type T> struct CellRows {
 
     // Of each of 16 cells from `cell` on: the least e such that all magnitudes are below 2^e; `invalid` if any is NaN or infinite.
     // Cells from `count` on have any exponent.
-    void read_exponents(int cell, int count, int invalid, float *exponent) const {
-        const uint8_t *rows[16];
-        for (int i = 0; i < 16; i++) rows[i] = row(std::min(cell + i, count - 1));
-        int32_t most[16];
-        if constexpr (T == Type::F16) { // bits of magnitudes order like the magnitudes
-            if constexpr (C::f16_transposed > 0)
-                C::max_magnitudes_f16(rows, size, most);
-            else
-                for (int i = 0; i < 16; i++) most[i] = max_magnitude_f16(reinterpret_cast<const uint16_t *>(rows[i]));
-            for (int i = 0; i < 16; i++) most[i] = most[i] >> 10 == 31 ? invalid : std::max(most[i] >> 10, 1) - 14;
-        } else {
-            for (int i = 0; i < 16; i++) most[i] = max_magnitude(rows[i]);
-            for (int i = 0; i < 16; i++) most[i] = most[i] >> 23 == 255 ? invalid : std::max((most[i] >> 23) - 126, MIN_EXPONENT);
-        }
-        for (int i = 0; i < 16; i++) exponent[i] = static_cast<float>(most[i]);
+    void read_exponents(int cell, int count, float invalid, float *exponents) const {
+        if constexpr (T == Type::F16 && C::f16_transposed > 0)
+            C::store(exponents, C::exponents_f16(row(cell), stride, count - cell, size, invalid));
+        else
+            for (int i = 0; i < 16; i++) exponents[i] = exponent(row(std::min(cell + i, count - 1)), invalid);
     }
 
-    // Stores two cells, scaled and rounded to 16 bits, as interleaved pairs. Elements from `at` on go to place(at).
-    template <class Place> PUNA_INLINE void store_pair(int first, float first_scale, int second, float second_scale, Place place) const {
+    // Stores two cells, scaled and rounded to 16 bits, as interleaved pairs: WIDTH to each panel. Panels are `panel` pairs apart.
+    template <int WIDTH> PUNA_INLINE void store_pair(int first, float first_scale, int second, float second_scale, int32_t *to, int panel) const {
         const uint8_t *even = row(first), *odd = row(second);
-        for_vectors(0, [&](int at, auto read) __attribute__((always_inline)) {
-            C::store_pairs(place(at), C::round_scaled(read(even), first_scale), C::round_scaled(read(odd), second_scale));
-        });
+        const auto store = [&](int32_t *at, auto read) __attribute__((always_inline)) {
+            C::store_pairs(at, C::round_scaled(read(even), first_scale), C::round_scaled(read(odd), second_scale));
+        };
+        int at = 0;
+        for (; at + WIDTH <= size; at += WIDTH, to += panel)
+            unroll<WIDTH / C::lanes>([&](auto i) __attribute__((always_inline)) {
+                store(to + C::lanes * i, [&](const uint8_t *row) __attribute__((always_inline)) { return load_vector<C, T>(row, at + C::lanes * i); });
+            });
+        for_vectors(at, [&](int from, auto read) __attribute__((always_inline)) { store(to + from - at, read); });
     }
 
   private:
+    float exponent(const uint8_t *row, float invalid) const {
+        if constexpr (T == Type::F16) { // bits of magnitudes order like the magnitudes
+            const int biased = max_magnitude_f16(reinterpret_cast<const uint16_t *>(row)) >> 10;
+            return biased == 31 ? invalid : static_cast<float>(std::max(biased, 1) - 14);
+        } else {
+            const int biased = max_magnitude(row) >> 23;
+            return biased == 255 ? invalid : static_cast<float>(std::max(biased - 126, MIN_EXPONENT));
+        }
+    }
     uint16_t max_magnitude_f16(const uint16_t *x) const {
         uint16_t most = 0;
         for (int i = 0; i < size; i++) most = std::max<uint16_t>(most, x[i] & 0x7fff);

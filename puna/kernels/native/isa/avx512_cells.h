@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -82,22 +83,31 @@ struct Avx512Cells {
                   [](__m512i a, __m512i b) { return _mm512_unpackhi_epi64(a, b); });
     }
 
-    // The bits of the largest F16 magnitude of each of 16 cells. Each stage of a transposition is followed by maxima.
-    static void max_magnitudes_f16(const uint8_t *const *cells, int size, int32_t *most) {
+    // Of each of 16 cells: the exponent of its largest F16 magnitude (`CellRows::read_exponents`). Each stage of a transposition is
+    // followed by maxima.
+    static PUNA_INLINE Vector exponents_f16(const uint8_t *cells, size_t stride, int count, int size, float invalid) {
         __m512i x[16], words[16], eight[8], pairs[8], four[4], quads[4], two[2];
-        const auto magnitudes = [](__m512i bits) { return _mm512_and_si512(bits, _mm512_set1_epi16(0x7fff)); };
-        const __mmask32 rest = (__mmask32{1} << (size % 32)) - 1;
-        unroll<16>([&](auto cell) __attribute__((always_inline)) {
-            x[cell] = magnitudes(_mm512_maskz_loadu_epi16(rest, cells[cell] + 2 * (size - size % 32)));
-            for (int i = 0; i + 32 <= size; i += 32) x[cell] = _mm512_max_epu16(x[cell], magnitudes(_mm512_loadu_si512(cells[cell] + 2 * i)));
-        });
+        const size_t last = static_cast<size_t>(std::min(count, 16)) - 1;
+        unroll<16>([&](auto cell) __attribute__((always_inline)) { x[cell] = _mm512_setzero_si512(); });
+        const auto take_maxima = [&](int at, auto load) __attribute__((always_inline)) {
+            unroll<16>([&](auto cell) __attribute__((always_inline)) {
+                const __m512i bits = load(cells + stride * std::min<size_t>(cell, last) + 2 * at);
+                x[cell] = _mm512_max_epu16(x[cell], _mm512_and_si512(bits, _mm512_set1_epi16(0x7fff)));
+            });
+        };
+        int at = 0;
+        for (; at + 32 <= size; at += 32) take_maxima(at, [](const uint8_t *p) { return _mm512_loadu_si512(p); });
+        if (at < size) take_maxima(at, [&](const uint8_t *p) { return _mm512_maskz_loadu_epi16((__mmask32{1} << (size - at)) - 1, p); });
         zip16<1>(x, words), max_pairs(words, eight);
         zip32<1>(eight, pairs), max_pairs(pairs, four);
         zip64<1>(four, quads), max_pairs(quads, two);
         // Each vector has the maxima of eight cells four times, in its quarters.
         const __m512i halves = _mm512_max_epu16(_mm512_shuffle_i64x2(two[0], two[1], 0x88), _mm512_shuffle_i64x2(two[0], two[1], 0xdd));
         const __m512i all = _mm512_max_epu16(halves, _mm512_shuffle_i64x2(halves, halves, 0xb1));
-        _mm512_storeu_si512(most, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(_mm512_shuffle_i64x2(all, all, 0x08))));
+        const __m512i most = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(_mm512_shuffle_i64x2(all, all, 0x08)));
+        const __m512i biased = _mm512_srli_epi32(most, 10);
+        const Vector exponents = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_max_epi32(biased, _mm512_set1_epi32(1)), _mm512_set1_epi32(14)));
+        return _mm512_mask_blend_ps(_mm512_cmpeq_epi32_mask(biased, _mm512_set1_epi32(31)), exponents, _mm512_set1_ps(invalid));
     }
     template <int N> static PUNA_INLINE void max_pairs(const __m512i (&from)[N], __m512i (&to)[N / 2]) {
         for (int i = 0; i < N / 2; i++) to[i] = _mm512_max_epu16(from[2 * i], from[2 * i + 1]);
