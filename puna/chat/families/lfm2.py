@@ -1,6 +1,6 @@
 """LFM2: `<|tool_call_start|>[f(k='v'), g(n=1)]<|tool_call_end|>`, calls as Python writes them.
 
-Sources: Ollama model/parsers/lfm2.go; Liquid AI's LFM2 chat template.
+Sources: Ollama model/parsers/lfm2.go; vLLM's lfm2 tool parser; Liquid AI's LFM2 chat templates.
 """
 
 from __future__ import annotations
@@ -16,6 +16,18 @@ from puna.chat.renderers.lfm2 import answer_text, lfm2, lfm2_thinking
 _START, _END = "<|tool_call_start|>", "<|tool_call_end|>"
 
 
+_CALLS = python_or_json_calls(_END)
+
+
+def _calls(source: Scanner, tools: Tools) -> Step[None]:
+    yield from _CALLS(source, tools)
+    yield from source.skip()
+    # Small models repeat the list.
+    if (yield from source.ahead()) == "[":
+        yield from source.bracketed("\"'")
+        yield from source.expect(_END)
+
+
 def _bare(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.expect("[")
     yield from bare_python_calls(source, tools)
@@ -24,7 +36,7 @@ def _bare(source: Scanner, tools: Tools) -> Step[None]:
 
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
-    calls={_START: python_or_json_calls(_END)},
+    calls={_START: _calls},
     bare=_bare,
     special=frozenset({"<think>", "</think>", _START, _END}),
 )

@@ -224,3 +224,12 @@ def test_apriel_reasons_before_its_final_response():
         every_way("apriel", answer, prompt="<|begin_assistant|>\nHere are my reasoning steps:\n") == expected
     )
     assert every_way("apriel", f"Here are my reasoning steps:\n{answer}") == expected
+
+
+def test_lfm_repeats_its_calls():
+    calls = "[forecast(zone='[Oslo]', days=2)]<|tool_call_end|>"
+    expected = called(("forecast", {"zone": "[Oslo]", "days": 2}))
+    assert every_way("lfm2", f"<|tool_call_start|>{calls}{calls}") == expected
+    assert every_way("lfm2", f"<|tool_call_start|>{calls}\n{calls}\nDone.") == [*expected, Content("Done.")]
+    for after in ("[1] is a note.", "[see", "[x](y) [z]<|tool_call_end|>"):
+        assert every_way("lfm2", f"<|tool_call_start|>{calls}{after}") == [*expected, Content(after)]
