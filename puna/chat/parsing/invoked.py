@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from .calls import after
@@ -17,6 +18,9 @@ from .values import json_value
 
 _TAG = re.compile(r'\s*name="([^"]*)"(?:\s+string="(true|false)")?\s*')
 
+Repair = Callable[[Tools, str, dict[str, Any]], dict[str, Any]]
+"""Corrects the arguments of a call to the named tool."""
+
 
 def elements(outer: str, prefix: str = "") -> Elements:
     """The notation within the tag that `outer` closes, with `prefix` before the tags' names."""
@@ -24,14 +28,32 @@ def elements(outer: str, prefix: str = "") -> Elements:
     return Elements(f"<{parameter}", _TAG, f"</{parameter}>", f"</{invoke}>", outer, f"<{invoke}")
 
 
-def invocations(close: str, prefix: str = "") -> CallReader:
+def invocations(close: str, prefix: str = "", repair: Repair | None = None) -> CallReader:
     """Reads calls with `prefix` in their tags' names, and an optional `close`."""
     written = elements(close, prefix)
+    return after(written.another, _reader(written, repair))
 
+
+def offered_invocations(close: str, prefix: str = "", repair: Repair | None = None) -> CallReader:
+    """The same after `<invoke`, without the tag around all calls.
+
+    They must name tools of the request and have their required arguments.
+    """
+    return _reader(elements(close, prefix), repair, offered=True)
+
+
+def _reader(written: Elements, repair: Repair | None, *, offered: bool = False) -> CallReader:
     def read(source: Scanner, tools: Tools) -> Step[None]:
-        yield from written.calls(source, tools, _name, typed=_typed_value)
+        def called(name: str, arguments: dict[str, Any]) -> None:
+            given = repair(tools, name, arguments) if repair else arguments
+            if offered and not tools.required(name) <= given.keys():
+                raise Malformed
+            source.called(name, given)
 
-    return after(written.another, read)
+        read_name = _offered_name if offered else _name
+        yield from written.calls(source, tools, read_name, called=called, typed=_typed_value)
+
+    return read
 
 
 def _name(source: Scanner, tools: Tools) -> Step[tuple[str, str]]:
@@ -39,6 +61,13 @@ def _name(source: Scanner, tools: Tools) -> Step[tuple[str, str]]:
     if not tag or not (name := tag[1].strip()):
         raise Malformed
     return name, ""
+
+
+def _offered_name(source: Scanner, tools: Tools) -> Step[tuple[str, str]]:
+    name, begun = yield from _name(source, tools)
+    if name not in tools.names:
+        raise Malformed
+    return name, begun
 
 
 def _typed_value(tools: Tools, name: str, argument: Argument) -> Any:

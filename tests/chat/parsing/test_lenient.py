@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from puna.chat.parsing import Content, Thought
+from puna.chat.parsing import Called, Content, Thought
 
 from .notations import compact
 from .reading import NOW, called, content, parsed, thought
@@ -191,6 +191,31 @@ def test_deepseek_says_what_is_text():
     values = [("zone", "true", "5"), ("days", "false", "5"), ("new", "false", "[1]"), ("old", "true", "1")]
     arguments = {"zone": "5", "days": 5, "new": [1], "old": "1"}
     assert every_way("deepseek3.2", written(*values)) == called(("forecast", arguments))
+
+
+@pytest.mark.parametrize("key", ["arguments", "input"])
+@pytest.mark.parametrize("is_text", ["true", "false"])
+def test_deepseek_puts_all_arguments_into_one(key: str, is_text: str):
+    def written(value: str) -> str:
+        given = f'<｜DSML｜parameter name="{key}" string="{is_text}">{value}</｜DSML｜parameter>'
+        call = f'<｜DSML｜invoke name="forecast">\n{given}\n</｜DSML｜invoke>'
+        return f"<｜DSML｜tool_calls>\n{call}\n</｜DSML｜tool_calls>"
+
+    assert every_way("deepseek3.2", written('{"zone": "Oslo"}')) == called(("forecast", {"zone": "Oslo"}))
+    for value in ('{"zone": "Oslo", "place": 1}', "[1]", "Oslo"):
+        [call] = every_way("deepseek3.2", written(value))
+        assert isinstance(call, Called)
+        assert [*call.arguments] == [key]
+
+
+def test_deepseek_without_the_outer_tag():
+    call = '<｜DSML｜invoke name="now">\n</｜DSML｜invoke>\n'
+    end = "</｜DSML｜tool_calls>"
+    for text in (call, call + end, f"<｜DSML｜toolcalls>\n{call}{end}"):
+        assert every_way("deepseek3.2", f"So:\n{text}") == [Content("So:"), *called(NOW)]
+    for name in ("later", "forecast"):
+        other = call.replace("now", name)
+        assert every_way("deepseek3.2", other) == content(other)
 
 
 def test_kimi_without_ends():
