@@ -150,7 +150,7 @@ def check_options(options: Options, devices: Sequence[str]) -> None:
             raise _bad_option("override_tensor", f'"{name}" is not one of {", ".join(sorted(names))}')
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise _bad_option("override_tensor", f'"{pattern}" is no regular expression: {error}') from None
 
 

@@ -285,6 +285,11 @@ class Scheduler:
         except PunaError as error:
             self._queue.refuse(request, error)
             return True
+        except Exception as error:
+            # Otherwise each walk would end at this request, and later ones would wait forever.
+            log.exception("planning the load of %s", request.facts.path)
+            self._queue.refuse(request, LoadFailed(f"unable to load model: {error}"))
+            return True
         self._draining |= draining or set()
         return draining is None
 

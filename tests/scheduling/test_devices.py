@@ -97,6 +97,7 @@ def test_tensors_go_where_they_are_sent(model: Model):
         ({"override_tensor": ("ffn=CUDA7",)}, '"CUDA7" is not one of CPU, CUDA0, CUDA1'),
         ({"override_tensor": ("ffn",)}, '"ffn" is not one of'),
         ({"override_tensor": ("(=CPU",)}, "no regular expression"),
+        ({"override_tensor": ("f{99999999999}=CPU",)}, "no regular expression"),
     ],
 )
 def test_what_cannot_be_followed_is_refused_by_name(model: Model, options: dict[str, Any], said: str):

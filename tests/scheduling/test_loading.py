@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from puna.errors import LoadFailed
 from puna.library import Library
 from puna.load import LoadSpec
-from puna.scheduling import Scheduler
+from puna.scheduling import Scheduler, choice, loads
+from puna.scheduling.choice import Choice
+from puna.scheduling.facts import Facts
 from puna.settings import Settings
 from tests.models import install, shape_model
 from tests.scheduling.scripted import (
@@ -43,6 +46,22 @@ async def test_concurrent_first_requests_load_a_model_once(models: Models):
     assert {client.engine for client in clients} == set(launcher.engines)
     later = await asked(scheduler, models["a"])
     assert later.engine is launcher.engines[0]
+
+
+@virtual_time
+async def test_a_load_that_cannot_be_planned_is_refused_and_others_go_on(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+):
+    def choose(facts: Facts, *others: Any) -> Choice:
+        if facts.path == str(models["a"].weights):
+            raise ArithmeticError("a size beyond all measure")
+        return choice.choose(facts, *others)
+
+    monkeypatch.setattr(loads, "choose", choose)
+    _, scheduler = started()
+    refused = await asked(scheduler, models["a"])
+    assert refused.error == "unable to load model: a size beyond all measure"
+    assert (await asked(scheduler, models["b"])).holds
 
 
 @virtual_time
