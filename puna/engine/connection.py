@@ -163,9 +163,10 @@ class EngineConnection(asyncio.SubprocessProtocol):
     def _ask(self, command: Command) -> asyncio.Queue[EngineAnswer]:
         if self._gone is not None:
             raise EngineGone(self._gone)
+        message = self._encoder.encode(command)  # It may fail, and then no answer is due.
         answers: asyncio.Queue[EngineAnswer] = asyncio.Queue()
         self._answers[command.request] = answers
-        self._send(command)
+        self._write(message)
         self._watchdog.watch()
         return answers
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
+import psutil
+import pytest
+
+from puna.engine import start
 from puna.engine.watchdog import Watchdog
+from puna.load import LoadSpec
+from tests.engine.asking import ask
 from tests.scheduling.scripted import virtual_time
 
 
@@ -83,3 +90,19 @@ async def test_a_patience_without_end_watches_nothing():
     watched = Watched(float("inf"))
     await asyncio.sleep(1000)
     assert (watched.asked, watched.hung) == (0, [])
+
+
+async def test_a_request_that_cannot_be_sent_is_no_work(shaped: Path):
+    """The engine stands still, and is left alone."""
+    engine = await start(LoadSpec(path=str(shaped), num_ctx=256, pool=512, parallel=2), patience=0.5)
+    try:
+        with pytest.raises(OverflowError):
+            await ask(engine, [2**70])
+        await ask(engine, "x", num_predict=1)
+        process = psutil.Process(engine.pid)
+        process.suspend()
+        await asyncio.sleep(2.5)
+        process.resume()
+        assert (await ask(engine, "x", num_predict=1)).finish.eval_tokens == 1
+    finally:
+        await engine.close()
