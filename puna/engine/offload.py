@@ -130,7 +130,7 @@ class Offload:
     def _evict_from_host(self, retained: Retained) -> None:
         """Spill a retained sequence to its file. Drop it if it is then neither in the pool nor on disk."""
         memory = retained.memory
-        if memory.on_host and self._spillable(memory, _host_bytes([memory])):
+        if memory.restorable and self._spillable(memory, _host_bytes([memory])):
             self._write(retained)
         memory.evict_from_host()
         if memory.slot == NO_SLOT and not memory.on_disk:
@@ -168,7 +168,7 @@ class Offload:
             self._index.remove(retained)
 
     def write_one(self) -> bool:
-        """Start writing one sequence from host memory to its file; False if there is none left."""
+        """Start writing what one sequence has in host memory alone; False if there is none left."""
         return any(self._write(retained) for retained in self._index.retained.values())
 
     def close(self) -> None:
@@ -179,9 +179,9 @@ class Offload:
             self._disk.writer.close()
 
     def _write(self, retained: Retained) -> bool:
-        """Start writing the segments that have no file; False if it is not in host memory or not writable."""
+        """Start writing the segments that have no file; False if it is not fully copied or not writable."""
         memory = retained.memory
-        if not (self._writable(memory) and memory.on_host):
+        if not (self._writable(memory) and memory.restorable):
             return False
         assert self._disk is not None
         parent, replaces = None, self._unused_files(memory.replaces)
@@ -203,7 +203,7 @@ class Offload:
         return True
 
     def _writable(self, memory: SequenceMemory) -> bool:
-        """Whether a sequence can and should be written to files once it is in host memory."""
+        """Whether a sequence can and should be written to files once it is fully copied."""
         gone = any(segment.file and segment.file.gone for segment in memory.segments)
         return self._disk is not None and memory.length >= MIN_PREFIX and not (memory.on_disk or gone)
 

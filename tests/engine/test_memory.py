@@ -252,6 +252,37 @@ def test_copies_that_do_not_fit_together_do_not_replace_each_other(shaped: Path)
     asked.close()
 
 
+def test_a_turn_is_written_although_its_beginning_has_left_host_memory(shaped: Path, tmp_path: Path) -> None:
+    """Host memory has room for 600 tokens. The turn's first 300 leave it for another conversation's."""
+    asked = Asked(
+        shaped, cache=300 << 10, pool=2048, disk=lambda post: Disk(tmp_path, "shaped", 1 << 26, post=post)
+    )
+
+    def evaluate(prompt: list[int]) -> Answer:
+        request = asked.submit(prompt, 8)
+        while asked.step():
+            pass
+        while asked.loop.work_while_idle(long=True):
+            pass
+        return dict(asked.answers())[request]
+
+    first = evaluate([5, 6, 7, 8] * 75)
+    evaluate([9, 10, 11, 12] * 100)
+    turn = first.finish.tokens + [20, 21, 22] * 30
+    asked.submit(turn, 40)
+    short = asked.submit([60, 61, 62] * 100, 2)
+    while not any(isinstance(event, Finished) and event.request == short for event in asked.events):
+        asked.step()
+    evaluate([70, 71] * 40)
+    for other in (40, 41):
+        evaluate([other] * 400)
+    for question in (50, 51):
+        assert evaluate(turn + [question] * 10).finish.cached_tokens == len(turn)
+        asked.loop.close()
+        asked.start()
+    asked.close()
+
+
 async def test_a_repeat_evaluates_nothing(path: Path) -> None:
     async with loaded(path, num_ctx=2048) as engine:
         first = await ask(engine, HEAD, num_predict=8, logprobs=2)
