@@ -104,18 +104,22 @@ class Offload:
         return True
 
     def reserve_host(self, size: int, *spare: Sequence | Retained | None) -> bool:
-        """Whether `size` more bytes fit in host memory, after evictions if necessary."""
+        """Whether `size` more bytes fit in host memory, after evictions if necessary.
+
+        A sequence whose files are being read keeps what it has there: the rest alone would be of no use.
+        """
         if self._host_bytes() + size > self._limit:
             for sequence in self._index.running.values():
                 sequence.memory.drop_segments()
-        on_host = [each for each in self._index.retained.values() if each.memory.partly_on_host]
+        retained = self._index.retained.values()
+        on_host = [each for each in retained if each.memory.partly_on_host and not each.reading]
         evictable = [each for each in on_host if each not in spare]
         if self._host_bytes(without=evictable) + size > self._limit:
             return False
-        for count, retained in zip(range(len(on_host), 0, -1), evictable, strict=False):
+        for count, oldest in zip(range(len(on_host), 0, -1), evictable, strict=False):
             if count < _MAX_ON_HOST and self._host_bytes() + size <= self._limit:
                 break
-            self._evict_from_host(retained)
+            self._evict_from_host(oldest)
         return True
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -252,35 +253,65 @@ def test_copies_that_do_not_fit_together_do_not_replace_each_other(shaped: Path)
     asked.close()
 
 
-def test_a_turn_is_written_although_its_beginning_has_left_host_memory(shaped: Path, tmp_path: Path) -> None:
-    """Host memory has room for 600 tokens. The turn's first 300 leave it for another conversation's."""
+def evaluate(asked: Asked, prompt: list[int]) -> Answer:
+    """The answer to `prompt`, after which the loop rests."""
+    request = asked.submit(prompt, 8)
+    while asked.step():
+        pass
+    while asked.loop.work_while_idle(long=True):
+        pass
+    return dict(asked.answers())[request]
+
+
+def finish(asked: Asked, prompt: list[int]) -> None:
+    """Answer `prompt`, and hear of no file that is read meanwhile."""
+    request = asked.submit(prompt, 2)
+    while not any(isinstance(event, Finished) and event.request == request for event in asked.events):
+        asked.loop.step()
+
+
+@pytest.fixture
+def pressed(shaped: Path, tmp_path: Path) -> Iterator[tuple[Asked, list[int]]]:
+    """Host memory has room for 600 tokens. It holds the last ones of a turn; the first 300 had to leave."""
     asked = Asked(
         shaped, cache=300 << 10, pool=2048, disk=lambda post: Disk(tmp_path, "shaped", 1 << 26, post=post)
     )
-
-    def evaluate(prompt: list[int]) -> Answer:
-        request = asked.submit(prompt, 8)
-        while asked.step():
-            pass
-        while asked.loop.work_while_idle(long=True):
-            pass
-        return dict(asked.answers())[request]
-
-    first = evaluate([5, 6, 7, 8] * 75)
-    evaluate([9, 10, 11, 12] * 100)
+    first = evaluate(asked, [5, 6, 7, 8] * 75)
+    evaluate(asked, [9, 10, 11, 12] * 100)
     turn = first.finish.tokens + [20, 21, 22] * 30
     asked.submit(turn, 40)
-    short = asked.submit([60, 61, 62] * 100, 2)
-    while not any(isinstance(event, Finished) and event.request == short for event in asked.events):
+    asked.step()  # The file of its beginning is read.
+    while asked.loop.waits:
         asked.step()
-    evaluate([70, 71] * 40)
+    finish(asked, [60, 61, 62] * 100)
+    evaluate(asked, [70, 71] * 40)
+    yield asked, turn
+    asked.close()
+
+
+def test_a_turn_is_written_although_its_beginning_has_left_host_memory(
+    pressed: tuple[Asked, list[int]],
+) -> None:
+    asked, turn = pressed
     for other in (40, 41):
-        evaluate([other] * 400)
+        evaluate(asked, [other] * 400)
     for question in (50, 51):
-        assert evaluate(turn + [question] * 10).finish.cached_tokens == len(turn)
+        assert evaluate(asked, turn + [question] * 10).finish.cached_tokens == len(turn)
         asked.loop.close()
         asked.start()
-    asked.close()
+
+
+def test_a_sequence_stays_in_host_memory_while_its_files_are_read(pressed: tuple[Asked, list[int]]) -> None:
+    asked, turn = pressed
+    evaluate(asked, [45] * 64)
+    request = asked.submit(turn + [50] * 10, 8)
+    asked.loop.step()
+    assert asked.loop.waits
+    for other in (42, 43, 44):
+        finish(asked, [other] * 400)
+    while asked.step():
+        pass
+    assert dict(asked.answers())[request].finish.cached_tokens == len(turn)
 
 
 async def test_a_repeat_evaluates_nothing(path: Path) -> None:
