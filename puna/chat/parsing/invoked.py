@@ -18,7 +18,7 @@ from .values import json_value
 
 _TAG = re.compile(r'\s*name="([^"]*)"(?:\s+string="(true|false)")?\s*')
 
-Repair = Callable[[Tools, str, dict[str, Any]], dict[str, Any]]
+Correction = Callable[[Tools, str, dict[str, Any]], dict[str, Any]]
 """Corrects the arguments of a call to the named tool."""
 
 
@@ -28,24 +28,24 @@ def elements(outer: str, prefix: str = "") -> Elements:
     return Elements(f"<{parameter}", _TAG, f"</{parameter}>", f"</{invoke}>", outer, f"<{invoke}")
 
 
-def invocations(close: str, prefix: str = "", repair: Repair | None = None) -> CallReader:
+def invocations(close: str, prefix: str = "", correct: Correction | None = None) -> CallReader:
     """Reads calls with `prefix` in their tags' names, and an optional `close`."""
     written = elements(close, prefix)
-    return after(written.another, _reader(written, repair))
+    return after(written.another, _reader(written, correct))
 
 
-def offered_invocations(close: str, prefix: str = "", repair: Repair | None = None) -> CallReader:
+def offered_invocations(close: str, prefix: str = "", correct: Correction | None = None) -> CallReader:
     """The same after `<invoke`, without the tag around all calls.
 
     They must name tools of the request and have their required arguments.
     """
-    return _reader(elements(close, prefix), repair, offered=True)
+    return _reader(elements(close, prefix), correct, offered=True)
 
 
-def _reader(written: Elements, repair: Repair | None, *, offered: bool = False) -> CallReader:
+def _reader(written: Elements, correct: Correction | None, *, offered: bool = False) -> CallReader:
     def read(source: Scanner, tools: Tools) -> Step[None]:
         def called(name: str, arguments: dict[str, Any]) -> None:
-            given = repair(tools, name, arguments) if repair else arguments
+            given = correct(tools, name, arguments) if correct else arguments
             if offered and not tools.required(name) <= given.keys():
                 raise Malformed
             source.called(name, given)
