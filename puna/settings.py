@@ -150,13 +150,12 @@ class Settings:
         """Settings from the environment; an invalid value counts as unset, as in Ollama."""
         get = lambda name: environment.get(name, "").strip().strip("\"'").strip()  # noqa: E731
         scheme, host, port, path = _parse_host(get("OLLAMA_HOST"))
-        models = get("OLLAMA_MODELS")
         return cls(
             host=host,
             port=port,
             path=path,
             scheme=scheme,
-            models=Path(models).expanduser() if models else cls.models,
+            models=_path(get("OLLAMA_MODELS")) or cls.models,
             keep_alive=_seconds(get("OLLAMA_KEEP_ALIVE"), cls.keep_alive),
             load_timeout=_seconds(get("OLLAMA_LOAD_TIMEOUT"), cls.load_timeout) or FOREVER,
             origins=_list(get("OLLAMA_ORIGINS")),
@@ -241,7 +240,8 @@ def _count(text: str, default: int) -> int:
 
 
 def _path(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
+    """An absolute path: a printed Modelfile names blobs, and is read elsewhere."""
+    return Path(os.path.expanduser(text)).absolute() if text else None
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -106,6 +106,14 @@ def test_what_is_no_count_counts_as_unset(value: str):
     assert settings.max_queue == Settings.max_queue
 
 
+@pytest.mark.parametrize("variable", ["OLLAMA_MODELS", "PUNA_CACHE_DIR", "PUNA_KEYS", "PUNA_TLS_CERT"])
+def test_a_path_is_absolute(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    field = {"PUNA_TLS_CERT": "tls_certificate"}.get(variable, variable.partition("_")[2].lower())
+    for text in ("a/b", "~nobody-of-this-name/b"):
+        assert getattr(Settings.from_environment({variable: text}), field) == tmp_path / text
+
+
 OLLAMAS = [
     "CUDA_VISIBLE_DEVICES",
     "GGML_VK_VISIBLE_DEVICES",
