@@ -34,7 +34,8 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not try_lock(file)
+        # NFS refuses an exclusive lock of a file that is open for reading alone.
+        return not try_lock(file, shared=True)
     finally:
         os.close(file)
 
@@ -50,8 +51,8 @@ def _open(path: Path) -> int:
 if sys.platform == "win32":
     import msvcrt
 
-    def try_lock(file: int) -> bool:
-        """Take the lock of an open file if it is free; closing the file releases it."""
+    def try_lock(file: int, *, shared: bool = False) -> bool:
+        """Take the lock of an open file if it is free; closing the file releases it. Windows has one kind."""
         try:
             os.lseek(file, 0, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
@@ -62,10 +63,13 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def try_lock(file: int) -> bool:
-        """Take the lock of an open file if it is free; closing the file releases it."""
+    def try_lock(file: int, *, shared: bool = False) -> bool:
+        """Take the lock of an open file if it is free; closing the file releases it.
+
+        A `shared` lock excludes only exclusive ones.
+        """
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:

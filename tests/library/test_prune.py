@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -257,3 +258,27 @@ def test_pruning_takes_the_folder_of_a_killed_conversion_but_none_in_use(library
         assert library.unused() == [(left, 4)]
         library.prune()
         assert (used.exists(), left.exists()) == (True, False)
+
+
+def test_downloads_on_nfs_are_pruned_though_it_locks_no_file_that_is_only_read(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    real = fcntl.flock
+
+    def flock(file: int, kind: int) -> None:
+        writable = fcntl.fcntl(file, fcntl.F_GETFL) & (os.O_WRONLY | os.O_RDWR)
+        if kind & fcntl.LOCK_EX and not writable:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # flock(2), "NFS details"
+        real(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    old, used = (library.blobs.partial(digest_of(content), ".journal") for content in (b"old", b"used"))
+    claimed = claim(used)
+    assert claimed
+    old.write_bytes(b"")
+    for path in (old, used):
+        os.utime(path, (0, 0))
+    with claimed:
+        library.prune()
+    assert (old.exists(), used.exists()) == (False, True)
