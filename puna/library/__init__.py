@@ -6,7 +6,7 @@ A `Library` finds, lists, writes and removes models; a `Model` is one of them. N
 from puna.library.addresses import is_public
 from puna.library.blobs import WrongDigest
 from puna.library.create import create
-from puna.library.doctor import Finding, Repair, check, repair
+from puna.library.doctor import Finding, RepairResult, check, repair
 from puna.library.durable import make_folder, write_errors, write_private
 from puna.library.lock import file_lock
 from puna.library.manifests import Layer
@@ -38,7 +38,7 @@ __all__ = [
     "Model",
     "Name",
     "Recipe",
-    "Repair",
+    "RepairResult",
     "ShowResponse",
     "StarterModel",
     "TransferLimits",

@@ -40,7 +40,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes freed by removing an "unused" file."""
 
 
-class Repair(msgspec.Struct, frozen=True, kw_only=True):
+class RepairResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result for a finding. `note` says what Puna did, or what the user can do."""
 
     finding: Finding
@@ -62,7 +62,7 @@ def check(library: Library, report: Report) -> list[Finding]:
 
 def repair(
     library: Library, findings: Iterable[Finding], pull: Callable[[Name], None] | None = None
-) -> list[Repair]:
+) -> list[RepairResult]:
     """Remove damaged and unused blobs, make files readable, and `pull` the affected models.
 
     Only `pull` replaces an unreadable manifest. While there is one, no blob is removed. The notes report
@@ -202,27 +202,27 @@ def _prepare(finding: Finding) -> None:
         finding.path.chmod(stat.S_IMODE(finding.path.stat().st_mode) | 0o644)
 
 
-def _outcome(library: Library, finding: Finding, failures: dict[Path | Name, str]) -> Repair:
+def _outcome(library: Library, finding: Finding, failures: dict[Path | Name, str]) -> RepairResult:
     failure = failures.get(finding.path, "")
     if finding.kind == "foreign":
-        return Repair(finding=finding, fixed=True, note="left alone")
+        return RepairResult(finding=finding, fixed=True, note="left alone")
     if finding.kind == "header":
         command = _commands("rm", finding.models)
         note = f"the file was stored like this: {command}, then get it elsewhere"
-        return Repair(finding=finding, fixed=False, note=note)
+        return RepairResult(finding=finding, fixed=False, note=note)
     if finding.kind == "permission":
-        return Repair(finding=finding, fixed=not failure, note=failure or "made readable")
+        return RepairResult(finding=finding, fixed=not failure, note=failure or "made readable")
     if finding.kind == "unused":
         gone = not finding.path.exists()
-        return Repair(finding=finding, fixed=gone, note="removed" if gone else failure or "kept")
+        return RepairResult(finding=finding, fixed=gone, note="removed" if gone else failure or "kept")
     broken = [name for name in finding.models if not _whole(library, name)]
     if not broken and not failure:
-        return Repair(finding=finding, fixed=True, note="pulled again")
+        return RepairResult(finding=finding, fixed=True, note="pulled again")
     reasons = [failure, *(failures.get(name, "") for name in broken)]
     removed = "removed" if finding.kind == "damaged" and not finding.path.exists() else ""
     advice = f"to get it again: {_commands('pull', broken or finding.models)}"
     note = "; ".join(filter(None, [removed, *dict.fromkeys(reasons), advice]))
-    return Repair(finding=finding, fixed=False, note=note)
+    return RepairResult(finding=finding, fixed=False, note=note)
 
 
 def _whole(library: Library, name: Name) -> bool:
