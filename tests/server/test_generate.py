@@ -24,7 +24,8 @@ def prompt_of(http: httpx.Client, **fields: Any) -> str:
 
 def test_a_whole_answer(http: httpx.Client):
     body = ask(http)
-    assert list(body) == [
+    # Of drafts there is word where there were some.
+    assert [name for name in body if name not in ("draft_n", "draft_n_accepted")] == [
         "model", "created_at", "response", "done", "done_reason", "context",
         "total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration",
         "eval_count", "eval_duration",
