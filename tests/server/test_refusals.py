@@ -77,6 +77,8 @@ REFUSED = [
     (chat(keep_alive="soon"), 400, 'time: invalid duration "soon"'),
     (chat(options={"top_k": "many"}), 400, 'option "top_k" must be of type integer'),
     (chat(options={"seed": 2**70}), 400, 'option "seed" must be of type integer'),
+    (chat(options={"num_ctx": 10**400}), 400, 'option "num_ctx" must be of type integer'),
+    (chat(options={"temperature": 10**400}), 400, 'option "temperature" must be of type float32'),
     (generate(options={"num_predict": 1e300}), 400, 'option "num_predict" must be of type integer'),
     (chat(options={"replicas": -1}), 400, 'option "replicas" must be of type integer, 0 or more'),
     (
