@@ -20,6 +20,15 @@ FOREVER = float("inf")
 OLLAMA_LEVEL = "0.32.15"
 """The Ollama release whose API Puna implements. Clients enable features by it (`/api/version`)."""
 
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # A user without an entry, as in some containers.
+        raise SystemExit("Error: $HOME is not defined") from None
+
+
+_HOME = _home()
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PORT = 11434
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<bracketed>[^]]*)\]|(?P<plain>[^:\[\]]*)):(?P<port>[^:]*)")
@@ -57,7 +66,7 @@ class Settings:
     scheme: str = "http"
     path: str = ""
     """The path of the server below its address, behind a proxy: "/ollama"."""
-    models: Path = Path.home() / ".ollama" / "models"
+    models: Path = _HOME / ".ollama" / "models"
     keep_alive: float = 300.0
     load_timeout: float = 300.0
     origins: tuple[str, ...] = ()
@@ -111,7 +120,7 @@ class Settings:
     """OLLAMA_VULKAN: use GPUs through Vulkan."""
     llm_library: str = ""
     """OLLAMA_LLM_LIBRARY: the only backend to use ("cuda_v13" is CUDA, "cpu" is none)."""
-    keys: Path = Path.home() / ".ollama" / "puna-keys.json"
+    keys: Path = _HOME / ".ollama" / "puna-keys.json"
     """PUNA_KEYS: the file of the server's keys; without the file, requests need no key."""
     open: bool = False
     """PUNA_OPEN: without keys, other machines may also manage models."""

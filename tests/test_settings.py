@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -176,3 +179,10 @@ def test_settings_that_do_something():
     assert (found.transfer_streams, found.editor, found.search_url) == (3, "nano", "http://search:8080/")
     assert Settings.from_environment({}).go_template is None
     assert Settings.from_environment({"OLLAMA_GO_TEMPLATE": "1"}).go_template is True
+
+
+def test_a_user_without_a_home_folder_is_told_so():
+    unknown = "import pwd; pwd.getpwuid = lambda uid: {}[uid]; from puna.cli import main; main()"
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
+    ended = subprocess.run([sys.executable, "-c", unknown], env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (1, "Error: $HOME is not defined\n")
