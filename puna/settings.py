@@ -24,7 +24,7 @@ OLLAMA_LEVEL = "0.32.15"
 def _home() -> Path:
     try:
         return Path.home()
-    except RuntimeError:  # A user without an entry, as in some containers.
+    except RuntimeError:  # No HOME, and a user whom the system does not know, as in some containers.
         raise SystemExit("Error: $HOME is not defined") from None
 
 

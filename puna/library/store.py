@@ -30,7 +30,7 @@ from puna.library.working_folder import abandoned, remove_abandoned
 log = logging.getLogger(__name__)
 
 _LOCK = ".puna.lock"
-_LEFT = 24 * 3600.0
+_UNUSED_AGE = 24 * 3600.0
 """Seconds after which a running server removes unused files. No conversion or pull needs them for longer."""
 
 
@@ -100,7 +100,7 @@ class Library:
             content = self._read(resolved, _not_found(name))
             self._unlink(resolved)
             self._release(content)
-            self._tidy()
+            self._remove_old()
 
     def unpin_blobs(self, digests: Iterable[str]) -> None:
         """Unpin these blobs, unless another process has pinned them, too."""
@@ -190,7 +190,7 @@ class Library:
     def _write(self, name: Name, content: bytes) -> None:
         with self._lock():  # Otherwise two processes could store one name in two cases.
             self._replace(self.resolve(name), content)
-            self._tidy()
+            self._remove_old()
 
     def _replace(self, name: Name, content: bytes) -> None:
         """Replace a manifest, and remove the blobs that only the old one had."""
@@ -251,10 +251,10 @@ class Library:
             if used is not None and self.blobs.path(layer.digest) not in used:
                 self.blobs.remove_unless_pinned(layer.digest)
 
-    def _tidy(self) -> None:
+    def _remove_old(self) -> None:
         """Prune after a change: a server that runs for months would keep the source of each quantisation."""
         with suppress(OSError):  # `prune` reports it.
-            self._remove_unused(_LEFT)
+            self._remove_unused(_UNUSED_AGE)
 
     def _remove_unused(self, age: float) -> None:
         """Remove what `unused` returns. The caller holds the lock. Raises OSError."""

@@ -55,7 +55,7 @@ template <class I, Type T> struct SliceScales {
 
   protected:
     // Fetches a block's share of what follows. A whole slice at once would be more requests than a core has in flight.
-    // Tiles of one row do without: they are fast enough for the processor's own prefetches.
+    // Tiles of one row skip it (gemm.h), because the processor's own prefetches are faster there.
     static PUNA_INLINE void prefetch_ahead(const uint8_t *slice, int block) {
         constexpr size_t bytes = layout_of(T).slice(SLICE_BLOCKS) / SLICE_BLOCKS;
         const uint8_t *from = slice + bytes * static_cast<size_t>(block) + PREFETCH_BYTES;
