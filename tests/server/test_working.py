@@ -24,17 +24,20 @@ async def test_every_step_is_told_in_order():
 
 async def test_steps_of_a_bar_do_not_pile_up():
     def work(report: Report) -> None:
+        report(Progress(status="begin"))
+        followed.wait(30)
         for done in range(1, 1001):
             report(Progress(status="bar", completed=done, total=1000))
         report(Progress(status="end"))
         finished.set()
 
-    finished = Event()
+    followed, finished = Event(), Event()
     steps = FollowedWork("test", work).follow()
-    first = await anext(steps)
+    begin = await anext(steps)
+    followed.set()
     await asyncio.to_thread(finished.wait, 30)
     rest = [step async for step in steps]
-    assert (first.status, rest[-1].status) == ("bar", "end")
+    assert (begin.status, rest[-1].status) == ("begin", "end")
     assert rest[-2] == Progress(status="bar", completed=1000, total=1000)
     assert len(rest) < 900
 
