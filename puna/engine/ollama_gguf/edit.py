@@ -2,33 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from puna.gguf import GGUFFile
 
 _MAX = (1 << 32) - 1
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A tensor that is made of some of the file's."""
+
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    """In the file's order."""
+    compute: Callable[..., Floats] | None = None
+    """Makes it, in F32, of their values, whose axes are in numpy's order. None: their bytes, one after another."""
 
 
 @dataclass
 class Edit:
     """How to write a file from another one."""
 
-    tensors: Mapping[str, str]
-    """Names in the source by new names, in the order of writing."""
+    tensors: Mapping[str, str | Made]
+    """What becomes each tensor, by new names, in the order of writing: a tensor's name in the source, or `Made`."""
     values: dict[str, bytes] = field(default_factory=dict)
     """New or changed metadata values, encoded."""
     inherits: bool = True
     """Keep all metadata of the source."""
     vocabulary: int | None = None
     """The number of tokens to keep."""
-    to_f32: frozenset[str] = frozenset()
-    """Tensors, by new names, to convert to F32."""
 
 
-def without(file: GGUFFile, *prefixes: str) -> dict[str, str]:
+def without(file: GGUFFile, *prefixes: str) -> dict[str, str | Made]:
     """The tensors, with unchanged names, except those whose names begin with one of `prefixes`."""
     return {name: name for name in file.tensors if not name.startswith(prefixes)}
+
+
+def as_f32(file: GGUFFile, name: str) -> Made:
+    """A tensor in F32."""
+    return Made((name,), file.tensors[name].shape, lambda values: values)
+
+
+def joined(file: GGUFFile, *names: str) -> Made:
+    """Tensors of the same shape, joined along the last axis; in F32 if their types differ."""
+    parts = [file.tensors[name] for name in names]
+    *inner, outer = parts[0].shape
+    shape = (*inner, outer * len(parts))
+    if len({part.type_name for part in parts}) == 1:
+        return Made(names, shape)
+    return Made(names, shape, lambda *values: np.concatenate(values))
 
 
 def copy_keys(file: GGUFFile, keys: Mapping[str, str]) -> dict[str, bytes]:

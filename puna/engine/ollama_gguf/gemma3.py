@@ -6,7 +6,7 @@ from math import isqrt
 
 from puna.engine.ollama_gguf import embeddinggemma
 from puna.engine.ollama_gguf.edit import Edit, columns_rows, copy_keys, number, without
-from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, sizes
+from puna.engine.ollama_gguf.projectors import CLIP, HALF, INSIDE, projector_tensors, sizes
 from puna.gguf import GGUFFile, f32, flag, string, u32
 
 _ROPE = {
@@ -21,7 +21,6 @@ _DEFAULTS: dict[str, bytes] = {
 _LONG_CONTEXT = 131072
 """Context of the models with scaled positions: all but the 1B."""
 
-_HALF = f32((0.5, 0.5, 0.5))
 _NAMES = {
     "v.patch_embedding.": "v.patch_embd.",
     "v.position_embedding.": "v.position_embd.",
@@ -34,6 +33,7 @@ _NAMES = {
     "mm.mm_input_projection.": "mm.input_projection.",
     "mm.mm_soft_emb_norm.": "mm.soft_emb_norm.",
 }
+_TO_F32 = ("v.patch_embd.weight", "v.position_embd.weight", "mm.input_projection.weight")
 
 
 def text(file: GGUFFile) -> Edit | None:
@@ -58,21 +58,11 @@ def projector(file: GGUFFile) -> Edit:
     values |= {
         "clip.projector_type": string("gemma3"),
         "clip.use_gelu": flag(True),
-        "clip.vision.image_mean": _HALF,
-        "clip.vision.image_std": _HALF,
+        "clip.vision.image_mean": HALF,
+        "clip.vision.image_std": HALF,
     }
     tokens = number(file, "gemma3.mm.tokens_per_image", 256)
     patches = number(file, "gemma3.vision.image_size") // max(number(file, "gemma3.vision.patch_size"), 1)
     if patches >= isqrt(tokens) > 0:
         values["clip.vision.projector.scale_factor"] = u32(patches // isqrt(tokens))
-    tensors = {_name(old): old for old in file.tensors if old.startswith(INSIDE)}
-    return Edit(tensors, values, inherits=False, to_f32=frozenset(_TO_F32))
-
-
-_TO_F32 = ("v.patch_embd.weight", "v.position_embd.weight", "mm.input_projection.weight")
-
-
-def _name(old: str) -> str:
-    for part, other in _NAMES.items():
-        old = old.replace(part, other)
-    return old
+    return Edit(projector_tensors(file, _NAMES, _TO_F32), values, inherits=False)

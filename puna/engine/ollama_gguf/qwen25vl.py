@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from puna.engine.ollama_gguf.edit import Edit, columns_rows, copy_keys, copy_prefix, number, numbers, without
-from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, sizes
+from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, projector_tensors, sizes
 from puna.gguf import GGUFFile, f32, flag, i32, string, u32
 
 _NAMES = {
-    "v.merger.ln_q.weight": "v.post_ln.weight",
-    "v.merger.mlp.0.weight": "mm.0.weight",
-    "v.merger.mlp.0.bias": "mm.0.bias",
-    "v.merger.mlp.2.weight": "mm.2.weight",
-    "v.merger.mlp.2.bias": "mm.2.bias",
+    "v.merger.ln_q.": "v.post_ln.",
+    "v.merger.mlp.": "mm.",
     "v.patch_embd_0.weight": "v.patch_embd.weight",
     "v.patch_embd_1.weight": "v.patch_embd.weight.1",
 }
-_TO_F32 = frozenset({"v.patch_embd.weight", "v.patch_embd.weight.1"})
+_TO_F32 = ("v.patch_embd.weight", "v.patch_embd.weight.1")
 _MEAN = f32((0.48145466, 0.4578275, 0.40821073))
 _STD = f32((0.26862954, 0.26130258, 0.27577711))
 
@@ -50,5 +47,4 @@ def projector(file: GGUFFile) -> Edit:
         "clip.vision.image_mean": _MEAN,
         "clip.vision.image_std": _STD,
     }
-    tensors = {_NAMES.get(old, old): old for old in file.tensors if old.startswith(INSIDE)}
-    return Edit(tensors, values, inherits=False, to_f32=_TO_F32)
+    return Edit(projector_tensors(file, _NAMES, _TO_F32), values, inherits=False)
