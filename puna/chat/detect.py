@@ -20,7 +20,11 @@ _EVIDENCE = sorted(
 
 _ALWAYS = {family.format.reasoning for family in FAMILIES if family.always_thinks}
 # Weak evidence, because other models' templates have them, too.
-_REASONS = {family.format.reasoning for family in FAMILIES} - {"", "<think>"} | {"enable_thinking"}
+_REASONS = {family.format.reasoning for family in FAMILIES} - {"", "<think>"} | {
+    "enable_thinking",
+    "reasoning_effort",
+    "thinking_effort",
+}
 _JINJA_CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 
 

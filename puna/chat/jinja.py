@@ -19,8 +19,11 @@ from .shape import Shape, shape_of, strictest_form
 if TYPE_CHECKING:
     from jinja2 import Template as Compiled
 
-_EFFORT = re.compile(r"""(['"])(none|max)\1""", re.IGNORECASE)
+_EFFORT = re.compile(r"""(['"])(none|no_think|max)\1""", re.IGNORECASE)
 """Levels of reasoning that only some templates support. Such templates contain them as literals."""
+
+_EFFORT_NAMES = ("reasoning_effort", "reasoning_strength", "thinking_effort")
+"""The variable for the level: in most templates, in Glimmer's, in Kimi K3's."""
 
 _CUT = "\N{OBJECT REPLACEMENT CHARACTER}puna-cut\N{OBJECT REPLACEMENT CHARACTER}"
 """Appended to a last message that the model should continue. The prompt ends where it appears."""
@@ -100,17 +103,18 @@ class _JinjaTemplate:
         }
         if prompt.think is not None:
             given["enable_thinking"] = given["thinking"] = bool(prompt.think)
-            effort = self._effort(prompt.think)
-            if effort:
-                given["reasoning_effort"] = given["reasoning_strength"] = effort
+            given["thinking_mode"] = "enabled" if prompt.think else "disabled"  # MiniMax-M3
+            if effort := self._effort(prompt.think):
+                given |= dict.fromkeys(_EFFORT_NAMES, effort)
         return render(self._template, given)
 
     def _effort(self, think: bool | str) -> str | None:
         """The template's name for the level of reasoning; None for its default."""
-        level = think if isinstance(think, str) else None if think else "none"
-        if level == "max" and level not in self._efforts:
-            return "high"
-        return None if level == "none" and level not in self._efforts else level
+        if not think:
+            return next((level for level in ("none", "no_think") if level in self._efforts), None)
+        if think is True:
+            return "high" if "no_think" in self._efforts else None  # Hy3's default is not to think
+        return "high" if think == "max" and "max" not in self._efforts else think
 
 
 def _mark_end(message: Message) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from puna.chat import Prompt, jinja
+from puna.chat import Prompt, can_think, jinja
 from puna.errors import BadRequest
 from puna.types import MediaFile, Message
 
@@ -236,6 +236,18 @@ def test_levels_of_reasoning_are_ones_the_template_knows(
     knows = "{% if reasoning_effort == 'none' or reasoning_effort == \"max\" %}{% endif %}"
     assert render(source, Prompt(think=think)) == plain
     assert render(knows + source, Prompt(think=think)) == knowing
+
+
+@pytest.mark.parametrize(("think", "level"), [(True, "high"), (False, "no_think"), ("low", "low")])
+def test_a_template_that_does_not_think_by_itself_is_told_to(think: bool | str, level: str) -> None:
+    source = "{{ reasoning_effort | default('no_think') }}"
+    assert render(source, Prompt(think=think)) == level
+    assert can_think(source)
+
+
+@pytest.mark.parametrize(("think", "mode"), [(True, "enabled"), (False, "disabled"), ("low", "enabled")])
+def test_a_template_with_modes_of_thinking_gets_one(think: bool | str, mode: str) -> None:
+    assert render("{{ thinking_mode }}", Prompt(think=think)) == mode
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import after_markers, names
 from puna.chat.grammars.keyed import keyed_notation
 from puna.chat.parsing import Tagged, ThinkingTags
-from puna.chat.parsing.keyed import KEY, KEY_END, VALUE, VALUE_END, keyed_calls
+from puna.chat.parsing.keyed import Keyed
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glm import glm4_6, glm4_7, glm_ocr
 
-SPECIAL = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", KEY, KEY_END, VALUE, VALUE_END})
+TAGS = Keyed()
+SPECIAL = TAGS.special | {"<think>", "</think>"}
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
-    calls={"<tool_call>": keyed_calls("</tool_call>")},
+    calls={TAGS.open: TAGS.calls()},
     special=SPECIAL,
 )
 

@@ -10,19 +10,21 @@ from puna.chat.grammars import after_markers, names
 from puna.chat.grammars.keyed import keyed_notation
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects
-from puna.chat.parsing.keyed import keyed_calls
+from puna.chat.parsing.keyed import Keyed
 from puna.chat.parsing.lenient import BARE
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.laguna import laguna, poolside_v1
 
-from .glm import SPECIAL
+from .glm import SPECIAL, TAGS
+
+_USER = Keyed("user")
 
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>", anywhere=True, calls_end_it=True),
-    calls={"<tool_call>": keyed_calls("</tool_call>")},
+    calls={TAGS.open: TAGS.calls()},
     bare=bare_objects,
-    lenient={**BARE, "<user>": keyed_calls("</user>", declared=True)},
-    special=SPECIAL | {"<user>", "</user>"},
+    lenient={**BARE, _USER.open: _USER.calls(declared=True)},
+    special=SPECIAL | {_USER.open, _USER.end},
 )
 
 FAMILY = Family(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from puna.chat.parsing.elements import Elements
+from puna.chat.parsing.keyed import Keyed
 
 from .rules import Rules, literal, literals
 
@@ -142,24 +143,24 @@ class KeyTags:
     """`<arg_key>k</arg_key><arg_value>v</arg_value>…</tool_call>`, with tags that may be tokens."""
 
     rules: Rules
-    key: tuple[str, str]
-    value: tuple[str, str]
-    end: str
+    keyed: Keyed
     writable: str
     pad: str = ""
 
     @property
     def tags(self) -> tuple[str, ...]:
-        return self.value[1], self.key[0], self.end
+        return self.keyed.value_end, self.keyed.key, self.keyed.end
 
     def head(self, name: str) -> str:
-        return f"{literal(name)} {self.rules.marker(self.key[1])} GAP {self.rules.marker(self.value[0])}"
+        end, value = self.rules.marker(self.keyed.key_end), self.rules.marker(self.keyed.value)
+        return f"{literal(name)} {end} GAP {value}"
 
     def text(self, then: Then, declared: tuple[str, ...]) -> str:
         """Splits the text at every tag; the grammar's state decides whether the tag ends the text."""
-        rules = self.rules
-        (key, key_end), (value, value_end) = self.key, self.value
-        plain = rules.without(*self.key, *self.value, self.end)
+        rules, end = self.rules, self.keyed.end
+        key, key_end = self.keyed.key, self.keyed.key_end
+        value, value_end = self.keyed.value, self.keyed.value_end
+        plain = rules.without(key, key_end, value, value_end, end)
         solid = rules.terminal("SOLID", f"{plain} & ~(BLANK {literals(['', *declared])} BLANK)")
         text, begun, named, closed, further = map(
             rules.reserve, ("text", "begun", "named", "closed", "further")
@@ -172,7 +173,7 @@ class KeyTags:
             ]
             alternatives += [f"{rules.until(key, terminal)} {begins}"] if begins else []
             alternatives += [f"{rules.until(value_end, terminal)} {closed}"]
-            return " | ".join([*alternatives, *([rules.until(self.end, terminal)] if then.tail else [])])
+            return " | ".join([*alternatives, *([rules.until(end, terminal)] if then.tail else [])])
 
         left = dict(then.unclosed)
         others = [name for name in declared if name not in left]
@@ -190,19 +191,19 @@ class KeyTags:
         return text
 
     def limited(self, inner: str, then: Then) -> list[str]:
-        rules = self.rules
-        alternatives = [f"{rules.until(self.key[0], inner)} {_named(self, then)}"] if then.unclosed else []
-        alternatives += [rules.until(self.end, inner)] if then.tail else []
-        return [*alternatives, f"{rules.until(self.value[1], inner)} {self.following(then, close=False)}"]
+        rules, tags = self.rules, self.keyed
+        alternatives = [f"{rules.until(tags.key, inner)} {_named(self, then)}"] if then.unclosed else []
+        alternatives += [rules.until(tags.end, inner)] if then.tail else []
+        return [*alternatives, f"{rules.until(tags.value_end, inner)} {self.following(then, close=False)}"]
 
     def following(self, then: Then, *, close: bool) -> str:
-        rules = self.rules
-        before = f"GAP {rules.marker(self.value[1])} " if close else ""
-        key = f"GAP {rules.marker(self.key[0])}"
+        rules, tags = self.rules, self.keyed
+        before = f"GAP {rules.marker(tags.value_end)} " if close else ""
+        key = f"GAP {rules.marker(tags.key)}"
         alternatives = [f"{before}{key} {then.named}"] if then.named else []
         alternatives += [f"{key} {_named(self, then)}"] if close and then.unclosed else []
         alternatives += (
-            [f"{f'({before})?' if close else ''} GAP {rules.marker(self.end)}"] if then.tail else []
+            [f"{f'({before})?' if close else ''} GAP {rules.marker(tags.end)}"] if then.tail else []
         )
         return f"({' | '.join(alternatives)})"
 

@@ -40,6 +40,20 @@ def glm(name: str, arguments: dict[str, Any]) -> str:
     return f"<tool_call>{name}\n{inner}</tool_call>"
 
 
+def hy(suffix: str, separator: str, gap: str = "\n") -> Callable[[list[Call]], str]:
+    """How Tencent's models write calls: GLM's tags with a suffix, all calls in one more."""
+
+    def write(name: str, arguments: dict[str, Any]) -> str:
+        inner = "".join(
+            f"<arg_key{suffix}>{key}</arg_key{suffix}>{gap}"
+            f"<arg_value{suffix}>{shown(value)}</arg_value{suffix}>{gap}"
+            for key, value in arguments.items()
+        )
+        return f"<tool_call{suffix}>{name}{separator}{gap}{inner}</tool_call{suffix}>"
+
+    return lambda calls: f"<tool_calls{suffix}>{gap}{each(write, gap)(calls)}{gap}</tool_calls{suffix}>"
+
+
 def gemma(mark: str) -> Callable[[dict[str, Any]], str]:
     def write(value: Any) -> str:
         if isinstance(value, str):
@@ -143,5 +157,7 @@ ENCLOSED: dict[str, tuple[Write, str]] = {
     "glimmer": (each(atem, ""), "</atem:parameter>"),
     "glm": (each(glm), "</arg_value>"),
     "laguna": (each(glm), "</arg_value>"),
+    "hy3": (hy(":opensource", "<tool_sep:opensource>"), "</arg_value:opensource>"),
+    "hy4": (hy(":6124c78e", "", gap=""), "</arg_value:6124c78e>"),
 }
 """The families whose values stand between tags: how each writes calls, and how a value ends."""

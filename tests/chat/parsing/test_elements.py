@@ -109,7 +109,7 @@ def test_a_call_is_out_before_the_next_begins(family: str):
     write, close = ENCLOSED[family]
     whole = write([("write", {"path": "a", "text": "b"})])
     # Without its closing tag, GLM's value has ended for certain only at the next call.
-    for text in (whole,) if close == "</arg_value>" else (whole, whole.replace(close, "")):
+    for text in (whole,) if close.startswith("</arg_value") else (whole, whole.replace(close, "")):
         reading = parser(family, tools=TOOLS)
         parts = [part for letter in text for part in reading.feed(letter)]
         assert any(isinstance(part, Called) for part in parts)

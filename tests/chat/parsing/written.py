@@ -18,6 +18,7 @@ from .notations import (
     gemma,
     glm,
     harmony,
+    hy,
     invoked,
     kimi,
     listed,
@@ -129,6 +130,24 @@ WRITTEN = [
     ),
     Written("glm", each(glm), "<tool_call>now\n<arg_key>zone</arg_key>\n</tool_call>", _THINK),
     Written("laguna", each(glm), "<tool_call>!</tool_call>", _THINK),
+    Written(
+        "hy3",
+        hy(":opensource", "<tool_sep:opensource>"),
+        "<tool_calls:opensource>\n<tool_call:opensource>now\n</tool_calls:opensource>",
+        ("<think:opensource>", "</think:opensource>"),
+    ),
+    Written(
+        "hy3-preview",
+        hy("", "<tool_sep>"),
+        "<tool_calls>\n<arg_key>zone</arg_key>\n</tool_calls>",
+        ("<think>", "</think>"),
+    ),
+    Written(
+        "hy4",
+        hy(":6124c78e", "", gap=""),
+        "<tool_calls:6124c78e>now<tool_call:6124c78e>",
+        ("<think:6124c78e>", "</think:6124c78e>"),
+    ),
     Written(
         "functiongemma",
         each(lambda name, given: f"<start_function_call>call:{name}{_ESCAPED(given)}<end_function_call>"),
