@@ -9,9 +9,10 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
@@ -69,11 +70,15 @@ class Fault:
     kind: Literal["cut", "end", "stall", "corrupt", "endless", "html", "status", "longer", "unranged"]
     after: int = 0
     status: int = 500
+    retry_after: str = ""
 
 
 @dataclass
 class Asked:
-    """A request that came by. `begin` is where its range begins, `sent` how many bytes of body it got."""
+    """A request that came by, at `time` in monotonic seconds.
+
+    `begin` is where its range begins, `sent` how many bytes of body it got.
+    """
 
     method: str
     path: str
@@ -81,6 +86,7 @@ class Asked:
     begin: int = 0
     sent: int = 0
     received: int = 0
+    time: float = field(default_factory=time.monotonic)
 
     @property
     def blob(self) -> bool:
@@ -211,7 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.line.fault(asked)
         if fault and fault.kind == "status":
             self._drain()
-            self._plain(fault.status, b"no luck")
+            headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+            self._plain(fault.status, b"no luck", **headers)
             return
         if fault and fault.kind == "html":
             self._plain(200, b"<html>Please log in</html>", **{"Content-Type": "text/html; charset=utf-8"})

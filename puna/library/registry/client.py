@@ -100,7 +100,8 @@ class Registry:
             except PunaError as error:
                 if not is_transient_and_fast(error):
                     raise
-            time.sleep(self._limits.wait(failures))
+                wait = self._limits.wait(failures, error)
+            time.sleep(wait)
         return ask()
 
     def address(self, location: str, below: str) -> str:

@@ -108,7 +108,7 @@ class Download:
                 if failures >= self._limits.attempts:
                     raise PunaError(f"max retries exceeded: {error}") from error
                 _log.info("%s, part %d: %s; trying again", self._source.digest[7:19], index, error)
-                if self._stop.wait(self._limits.wait(failures)):
+                if self._stop.wait(self._limits.wait(failures, error)):
                     raise Cancelled from None
 
     def _fetch_some(self, file: FileIO, index: int) -> None:

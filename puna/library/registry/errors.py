@@ -17,12 +17,17 @@ class Silent(Interrupted):
     """The connection timed out."""
 
 
-class RegistryRefused(PunaError):
-    """The answer has an error status."""
+LONGEST_WAIT = 300.0
+"""Seconds. A registry that asks for a longer wait is not asked again."""
 
-    def __init__(self, code: int, message: str) -> None:
+
+class RegistryRefused(PunaError):
+    """The answer has an error status. `retry_after` is the wait that it asks for, in seconds."""
+
+    def __init__(self, code: int, message: str, retry_after: float = 0) -> None:
         super().__init__(message)
         self.code = code
+        self.retry_after = retry_after
 
 
 def is_transient_and_fast(error: Exception) -> bool:
@@ -33,5 +38,5 @@ def is_transient_and_fast(error: Exception) -> bool:
 def is_transient(error: Exception) -> bool:
     """Whether the same request may succeed later."""
     if isinstance(error, RegistryRefused):
-        return error.code in (408, 429) or error.code >= 500
+        return (error.code in (408, 429) or error.code >= 500) and error.retry_after <= LONGEST_WAIT
     return isinstance(error, Unreachable | Interrupted)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from puna.library.registry.errors import RegistryRefused
+
 
 @dataclass(frozen=True)
 class TransferLimits:
@@ -23,12 +25,14 @@ class TransferLimits:
     attempts: int = 6
     """Consecutive failures without progress that end a transfer."""
     back_off: float = 1.0
-    """The wait after the first failure; it doubles with each, up to `longest`."""
+    """The wait after the first failure; it doubles with each, up to `longest`.
+    A registry may ask for more (Retry-After)."""
     longest: float = 30.0
 
-    def wait(self, failures: int) -> float:
-        """The wait after this many consecutive failures."""
-        return min(self.longest, self.back_off * 2 ** (failures - 1))
+    def wait(self, failures: int, error: Exception) -> float:
+        """The wait after this many consecutive failures, of which `error` is the last."""
+        asked = error.retry_after if isinstance(error, RegistryRefused) else 0
+        return max(asked, min(self.longest, self.back_off * 2 ** (failures - 1)))
 
 
 DEFAULT_LIMITS = TransferLimits()

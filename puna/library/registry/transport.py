@@ -72,7 +72,15 @@ class HTTPAnswer:
             raise NotFound("file does not exist")
         if "html" in self.headers.get("Content-Type", ""):
             text = f"{urlsplit(self.url).netloc} answered with a web page"
-        raise RegistryRefused(self.status, f"{self.status}: {text[:500]}")
+        wait = self._retry_after()
+        hint = f" (it asks to wait for {wait:.0f} s)" if wait else ""
+        raise RegistryRefused(self.status, f"{self.status}: {text[:500]}{hint}", wait)
+
+    def _retry_after(self) -> float:
+        """The wait that the answer asks for, in seconds; 0 for none (RFC 9110, Retry-After)."""
+        with suppress(exceptions.InvalidHeader, ValueError, OverflowError):
+            return float(urllib3.Retry().get_retry_after(self._response) or 0)
+        return 0
 
     def wake(self) -> None:
         """Wake a thread that waits in `read`. May be called from any thread."""

@@ -76,7 +76,7 @@ class Upload:
                 farthest = max(farthest, done)
                 if failures >= self._limits.attempts:
                     raise PunaError(f"max retries exceeded: {error}") from error
-                if self._stop.wait(self._limits.wait(failures)):
+                if self._stop.wait(self._limits.wait(failures, error)):
                     raise Cancelled from None
                 done = self._query_offset(done)
                 self.sent = done

@@ -57,6 +57,27 @@ def test_a_line_that_brings_nothing_is_given_up_and_taken_up_later(way: Line, li
     assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
+@pytest.mark.parametrize("part", ["/manifests/", "/blobs/"])
+def test_a_registry_that_asks_for_a_wait_gets_it(way: Line, library: Library, key: Path, part: str):
+    left = [Fault("status", status=503, retry_after="1"), Fault("status", status=429, retry_after="soon")]
+    way.fault = lambda asked: left.pop() if left and part in asked.path else None
+    pulled(library, way.host, key, streams=1)
+    assert not left
+    tries = [asked.time for asked in way.asked if part in asked.path][:3]
+    assert tries[2] - tries[1] >= 1
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize("part", ["/manifests/", "/blobs/"])
+def test_a_registry_that_asks_for_too_long_a_wait_is_not_asked_again(
+    way: Line, library: Library, key: Path, part: str
+):
+    way.fault = lambda asked: Fault("status", status=429, retry_after="1000") if part in asked.path else None
+    with pytest.raises(PunaError, match=r"429: no luck \(it asks to wait for 1000 s\)$"):
+        pulled(library, way.host, key, streams=1)
+    assert len([asked for asked in way.asked if part in asked.path]) == 1
+
+
 def test_errors_of_the_server_pass(way: Line, library: Library, key: Path):
     way.faults(Fault("status", status=500), Fault("status", status=503), Fault("status", status=429))
     pulled(library, way.host, key)

@@ -117,6 +117,7 @@ def test_a_layer_of_another_registry_is_sent(
         Fault("cut", after=500_000),
         Fault("cut", after=0),
         Fault("status", status=503),
+        Fault("status", status=429, retry_after="1"),
         Fault("status", status=416),
     ],
     ids=str,
@@ -132,6 +133,9 @@ def test_an_upload_goes_on_after_a_failure(
     )
     pushed(library, name, key)
     assert not left
+    if fault.retry_after:
+        refused, after = [asked.time for asked in way.asked if asked.headers.get("Content-Range", "")][1:3]
+        assert after - refused >= int(fault.retry_after)
     elsewhere = Library(library.root / "elsewhere")
     fetch(elsewhere, name, key)
     assert contents(elsewhere, name) == contents(library, name)

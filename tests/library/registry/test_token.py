@@ -18,6 +18,7 @@ from puna.errors import PunaError
 from puna.library import AllowedHosts, Library, pull, push
 from puna.library.registry import TransferLimits
 from puna.library.registry.challenge import Challenge
+from puna.library.registry.errors import RegistryRefused
 from puna.library.registry.key import signature
 from tests.gate import Gate
 from tests.library.registry.conftest import LIMITS, MODEL, WEIGHTS, put
@@ -207,10 +208,6 @@ def test_two_addresses_of_one_challenge_differ():
 
 
 def test_a_pace_waits_longer_each_time_up_to_a_limit():
-    assert [TransferLimits(back_off=1, longest=5).wait(failures) for failures in (1, 2, 3, 4, 5)] == [
-        1,
-        2,
-        4,
-        5,
-        5,
-    ]
+    limits = TransferLimits(back_off=1, longest=5)
+    assert [limits.wait(failures, OSError()) for failures in (1, 2, 3, 4, 5)] == [1, 2, 4, 5, 5]
+    assert limits.wait(1, RegistryRefused(429, "slowly", retry_after=7)) == 7
