@@ -81,7 +81,8 @@ class Settings:
     """OLLAMA_KV_CACHE_TYPE: the type of KV caches, unless a request or the model sets it."""
     flash_attention: bool | None = None
     """OLLAMA_FLASH_ATTENTION; None: where the model allows it."""
-    debug: bool = False
+    log_level: int = logging.INFO
+    """OLLAMA_DEBUG: the lowest level of messages in the log."""
     no_prune: bool = False
     no_history: bool = False
     """The interactive prompt keeps no history file."""
@@ -174,7 +175,7 @@ class Settings:
             context_length=_count(get("OLLAMA_CONTEXT_LENGTH"), cls.context_length),
             kv_cache_type=_kv_cache_type(get("OLLAMA_KV_CACHE_TYPE")),
             flash_attention=_optional_boolean(get("OLLAMA_FLASH_ATTENTION")),
-            debug=_boolean(get("OLLAMA_DEBUG")),
+            log_level=_log_level(get("OLLAMA_DEBUG")),
             no_prune=_boolean(get("OLLAMA_NOPRUNE")),
             no_history=_boolean(get("OLLAMA_NOHISTORY")),
             no_cloud=_boolean(get("OLLAMA_NO_CLOUD")),
@@ -268,6 +269,12 @@ def _kv_cache_type(text: str) -> KVCacheType:
     except ValueError as error:
         _log.warning('OLLAMA_KV_CACHE_TYPE: "%s" %s; using %s', text, error, Settings.kv_cache_type)
         return Settings.kv_cache_type
+
+
+def _log_level(text: str) -> int:
+    """True and positive numbers mean DEBUG; -1 means warnings, -2 errors (envconfig/config.go, LogLevel)."""
+    number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else int(text.lower() in ("t", "true"))
+    return max(logging.DEBUG, logging.INFO - 10 * number)
 
 
 def _boolean(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -107,6 +108,19 @@ def test_every_address_is_reached_over_loopback(host: str, url: str):
 def test_what_is_no_count_counts_as_unset(value: str):
     settings = Settings.from_environment({"OLLAMA_MAX_QUEUE": value})
     assert settings.max_queue == Settings.max_queue
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        # Ollama envconfig/config_test.go, TestLogLevel; trace is DEBUG here.
+        *(("", "INFO"), ("false", "INFO"), ("f", "INFO"), ("0", "INFO"), ("true", "DEBUG"), ("t", "DEBUG")),
+        *(("1", "DEBUG"), ("2", "DEBUG"), ("-1", "WARNING"), ("-2", "ERROR")),
+        *(("yes", "INFO"), ("²", "INFO")),
+    ],
+)
+def test_the_level_of_the_log_is_read_as_ollama_reads_it(value: str, level: str):
+    assert Settings.from_environment({"OLLAMA_DEBUG": value}).log_level == getattr(logging, level)
 
 
 @pytest.mark.parametrize("variable", ["OLLAMA_MODELS", "PUNA_CACHE_DIR", "PUNA_KEYS", "PUNA_TLS_CERT"])

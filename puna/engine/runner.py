@@ -261,7 +261,7 @@ def main() -> None:
     spec = msgspec.msgpack.decode(commands.read(int.from_bytes(header, "little")), type=LoadSpec)
     _set_name("puna-engine")
     settings = Settings.from_environment()
-    if settings.debug and not settings.log_json:
+    if settings.log_level <= logging.DEBUG and not settings.log_json:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger(loop.__name__).setLevel(logging.DEBUG)
     # The reader thread blocks on standard input, which an orderly interpreter exit would wait for.

@@ -12,15 +12,16 @@ import msgspec
 from puna.server.log import request_id
 
 
-def begin_log(*, debug: bool, json: bool) -> None:
-    """Log to stderr: Puna from INFO or DEBUG, other packages from WARNING.
+def begin_log(level: int, *, json: bool) -> None:
+    """Log to stderr from `level`; other packages not below WARNING.
 
     Other packages log URLs at INFO, and signed URLs are secret.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if json else TextLines("%(asctime)s %(levelname)s %(message)s"))
+    handler.setLevel(level)
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    logging.getLogger("puna").setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger("puna").setLevel(level)
 
 
 class TextLines(logging.Formatter):

@@ -29,7 +29,7 @@ def serve(settings: Settings) -> None:
 
     A second signal does not wait. Exits with 1 when it cannot bind.
     """
-    begin_log(debug=settings.debug, json=settings.log_json)
+    begin_log(settings.log_level, json=settings.log_json)
     listener = _bind(settings.host, settings.port)
     # uvicorn raises the signal again after shutdown; this makes that a clean exit.
     for number in (signal.SIGINT, signal.SIGTERM):
