@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from puna import __version__
+from puna.cli.arguments import Insecure
 from puna.cli.connection import CommandFailed, server_version
 from puna.cli.create import create
 from puna.cli.keys import keys
@@ -19,7 +20,7 @@ from puna.cli.push import push
 from puna.cli.run import RunFlags, run
 from puna.cli.running import list_running, stop
 from puna.cli.serve import ENVIRONMENT, serve
-from puna.cli.streams import flush, open_streams
+from puna.cli.streams import flush, open_streams, replace_surrogates
 from puna.cli.ui import ui
 from puna.cli.wrap import printable
 from puna.settings import OLLAMA_LEVEL, Settings
@@ -139,7 +140,7 @@ def doctor(
     fix: Annotated[
         bool, typer.Option("--fix", help="Remove what is damaged or unused, pull it again.")
     ] = False,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")] = False,
+    insecure: Insecure = False,
 ) -> None:
     """Check every model on this machine."""
     # Late, because it imports the library's types.
@@ -151,7 +152,7 @@ def doctor(
 def main() -> None:
     """Run the command line. Exit status: 0, 1 for any failure, 130 for Ctrl-C."""
     open_streams()
-    words = sys.argv[1:]
+    words = [replace_surrogates(word) for word in sys.argv[1:]]
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
     status, failure = 0, None

@@ -63,6 +63,8 @@ def is_local(settings: Settings) -> bool:
 def connect(settings: Settings | None = None) -> Iterator[Client]:
     """A client for the server; its errors become CommandFailed."""
     settings = settings or Settings.from_environment()
+    if not settings.api_key.isascii():
+        raise CommandFailed("OLLAMA_API_KEY has characters that no key has")
     with client_errors(settings):
         from httpx import InvalidURL
 
@@ -119,7 +121,7 @@ def client_errors(settings: Settings) -> Iterator[None]:
         yield
     except ollama.ResponseError as error:
         kind = ModelMissing if error.status_code == 404 else CommandFailed
-        raise kind(error.error) from None
+        raise kind(error.error or f"{settings.url} answered with status {error.status_code}") from None
     except BrokenPipeError:
         raise  # Our output was closed; the server did not fail.
     except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout):
@@ -129,3 +131,6 @@ def client_errors(settings: Settings) -> Iterator[None]:
         raise _address_error(settings) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandFailed(f"talking to {settings.url} failed: {error}") from None
+    except ValueError as error:  # Another program answers, or a proxy.
+        reason = str(error).partition("\n")[0]
+        raise CommandFailed(f"cannot read the answer from {settings.url}: {reason}") from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from puna.cli.arguments import ModelName
 from puna.cli.connection import CommandFailed, connect, is_local
 from puna.settings import Settings
 
@@ -26,7 +27,7 @@ _NO_MODELFILE = "no Modelfile here"
 
 
 def create(
-    model: Annotated[str, typer.Argument(show_default=False)],
+    model: ModelName,
     file: Annotated[
         str,
         typer.Option(

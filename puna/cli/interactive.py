@@ -50,12 +50,11 @@ class Conversation:
         try:
             line = prompt.read(more=entries.open is not None)
         except EOFError:
-            print()
             return False
         except KeyboardInterrupt:
             entries.reset()
             if not prompt.current_text:
-                print("\nUse Ctrl + d or /bye to exit.")
+                print("Use Ctrl + d or /bye to exit.")
             return True
         entry = entries.feed(line)
         if entry is None or not entry.text.strip():

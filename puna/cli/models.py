@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from puna.cli.arguments import ModelName, ModelNames, NamePrefix
 from puna.cli.columns import columns
 from puna.cli.connection import CommandFailed, ModelMissing, connect
 from puna.cli.wrap import printable
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     from puna.cli.client import Client
 
 
-def list_models(
-    name: Annotated[str, typer.Argument(help="Only models whose names begin so.", show_default=False)] = "",
-) -> None:
+def list_models(name: NamePrefix = "") -> None:
     """List models."""
     with connect() as client:
         print(models_table(client, name))
@@ -43,7 +42,7 @@ def models_table(client: Client, prefix: str) -> str:
 
 
 def show(
-    model: Annotated[str, typer.Argument(show_default=False)],
+    model: ModelName,
     license: Annotated[bool, typer.Option("--license", help="Show license of a model.")] = False,
     modelfile: Annotated[bool, typer.Option("--modelfile", help="Show Modelfile of a model.")] = False,
     parameters: Annotated[bool, typer.Option("--parameters", help="Show parameters of a model.")] = False,
@@ -77,19 +76,14 @@ def show(
     print(printable(text) if sys.stdout.isatty() else text, end=end)
 
 
-def copy(
-    source: Annotated[str, typer.Argument(show_default=False)],
-    destination: Annotated[str, typer.Argument(show_default=False)],
-) -> None:
+def copy(source: ModelName, destination: ModelName) -> None:
     """Copy a model."""
     with connect() as client:
         client.copy(source, destination)
     print(f"copied '{source}' to '{destination}'")
 
 
-def delete(
-    models: Annotated[list[str], typer.Argument(show_default=False)],
-) -> None:
+def delete(models: ModelNames) -> None:
     """Remove a model."""
     for model in models:
         try:

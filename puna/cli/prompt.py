@@ -11,6 +11,8 @@ from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
+from puna.cli.streams import replace_surrogates
+
 LIMIT = 100
 """Maximum lines kept, as in Ollama."""
 
@@ -75,7 +77,7 @@ class LinePrompt:
         """A line; `more` if it continues a message. Ctrl-D raises EOFError, Ctrl-C KeyboardInterrupt."""
         hint = "" if more else "Send a message (/? for help)"
         line = self._session.prompt("... " if more else ">>> ", placeholder=[("class:placeholder", hint)])
-        return line.rstrip("\n")
+        return replace_surrogates(line.rstrip("\n"))
 
     @property
     def current_text(self) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from puna.cli.arguments import Insecure, ModelName
 from puna.cli.connection import connect
 from puna.cli.display import Display
 
@@ -13,10 +12,7 @@ if TYPE_CHECKING:
     from puna.cli.client import Client
 
 
-def pull(
-    model: Annotated[str, typer.Argument(show_default=False)],
-    insecure: Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")] = False,
-) -> None:
+def pull(model: ModelName, insecure: Insecure = False) -> None:
     """Pull a model from a registry."""
     with connect() as client:
         pull_model(client, model, insecure=insecure)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
+from puna.cli.arguments import Insecure, ModelName
 from puna.cli.connection import CommandFailed, connect
 from puna.cli.display import Display
 
 _DEFAULT_HOST = "registry.ollama.ai"
 
 
-def push(
-    model: Annotated[str, typer.Argument(show_default=False)],
-    insecure: Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")] = False,
-) -> None:
+def push(model: ModelName, insecure: Insecure = False) -> None:
     """Push a model to a registry."""
     try:
         with connect() as client, Display() as display:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from puna.cli.arguments import Insecure, ModelName
 from puna.cli.connection import CommandFailed, ModelMissing, client_errors, connect
 from puna.settings import Settings, parse_duration
 
@@ -29,7 +30,7 @@ class RunFlags(TyperCommand):
 
 
 def run(
-    model: Annotated[str, typer.Argument(show_default=False)],
+    model: ModelName,
     prompt: Annotated[list[str] | None, typer.Argument(show_default=False)] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show timings for response.")] = False,
     format: Annotated[
@@ -51,7 +52,7 @@ def run(
     nowordwrap: Annotated[
         bool, typer.Option("--nowordwrap", help="Don't wrap words to the next line automatically.")
     ] = False,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")] = False,
+    insecure: Insecure = False,
     dimensions: Annotated[
         int,
         typer.Option(help="For embedding models: shorten the vector to so many numbers.", show_default=False),
@@ -69,7 +70,7 @@ def run(
     settings = Settings.from_environment()
     answer_format, keep_alive, level = parse_format(format), parse_keepalive(keepalive), parse_think(think)
     input_text = read_piped()
-    text = replace_surrogates(" ".join(([input_text] if input_text else []) + (prompt or [])))
+    text = " ".join(([input_text] if input_text else []) + (prompt or []))
     interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not prompt
 
     from puna.cli.background import ensure_server
@@ -209,8 +210,3 @@ def read_piped() -> str:
     if sys.stdin is None or sys.stdin.isatty():
         return ""
     return sys.stdin.buffer.read().decode(errors="replace")
-
-
-def replace_surrogates(text: str) -> str:
-    """The text without lone surrogates, which come from a command line in another encoding."""
-    return text.encode(errors="surrogateescape").decode(errors="replace")

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from puna.cli.arguments import ModelName, NamePrefix
 from puna.cli.columns import columns
 from puna.cli.connection import CommandFailed, ModelMissing, connect
 from puna.human import human_bytes, human_time
 
 
 def list_running(
-    name: Annotated[str, typer.Argument(help="Only models whose names begin so.", show_default=False)] = "",
+    name: NamePrefix = "",
     devices: Annotated[bool, typer.Option("--devices", help="List the GPUs instead.")] = False,
 ) -> None:
     """List running models."""
@@ -68,7 +69,7 @@ def processor(size: int, size_vram: int) -> str:
     return f"{cpu}%/{100 - cpu}% CPU/GPU"
 
 
-def stop(model: Annotated[str, typer.Argument(show_default=False)]) -> None:
+def stop(model: ModelName) -> None:
     """Stop a running model."""
     try:
         with connect() as client:

@@ -24,6 +24,11 @@ def open_streams() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
+def replace_surrogates(text: str) -> str:
+    """The text without lone surrogates: Python reads bytes that are not UTF-8 as such, but JSON has none."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def flush() -> OSError | None:
     """Flush the output, so that the interpreter reports no error at exit; returns the error, if any."""
     failure = None

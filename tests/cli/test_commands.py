@@ -191,6 +191,55 @@ def test_a_model_that_is_not_there(puna: Puna, recorded: Recorded):
         assert (ended.status, ended.out, ended.err) == (1, "", f"Error: {message}\n")
 
 
+COMMANDS = [
+    *(("show", "{}"), ("pull", "{}"), ("push", "{}"), ("stop", "{}"), ("rm", "{}"), ("run", "{}", "hi")),
+    *(("cp", "{}", "mine"), ("cp", "mine", "{}"), ("create", "{}", "-f", "-")),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_name_in_another_encoding_is_refused_by_the_server(
+    puna: Puna, recorded: Recorded, words: tuple[str, ...]
+):
+    def refuse(body: dict[str, Any]) -> NoReturn:
+        assert "m\ufffd" in body.values()
+        raise Refusal(400, "invalid model name")
+
+    recorded.answers |= dict.fromkeys(
+        ("/api/show", "/api/pull", "/api/push", "/api/generate", "/api/delete", "/api/copy"), refuse
+    )
+    ended = puna(*(word.format("m\udcff") for word in words), stdin=b"FROM a")
+    assert (ended.status, ended.err.splitlines()[-1]) == (1, "Error: invalid model name")
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_model_must_have_a_name(puna: Puna, words: tuple[str, ...]):
+    ended = puna(*(word.format("") for word in words))
+    assert (ended.status, ended.err) == (1, "Error: model is required\n")
+
+
+@pytest.mark.parametrize("answer", [{"models": 5}, [{}, {}]], ids=["another", "malformed"])
+def test_an_answer_that_is_not_ollamas(puna: Puna, recorded: Recorded, answer: Any):
+    recorded.answers["/api/tags"] = lambda _: answer
+    ended = puna("list")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith(f"Error: cannot read the answer from {recorded.url}: ")
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_an_error_without_words_has_its_status(puna: Puna, recorded: Recorded):
+    def fail(_: Any) -> NoReturn:
+        raise Refusal(502, "")
+
+    recorded.answers["/api/tags"] = fail
+    assert puna("list").err == f"Error: {recorded.url} answered with status 502\n"
+
+
+def test_a_key_that_no_header_can_hold(puna: Puna, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OLLAMA_API_KEY", "ключ")
+    assert puna("list").err == "Error: OLLAMA_API_KEY has characters that no key has\n"
+
+
 def test_rm_removes_what_it_cannot_stop(puna: Puna, recorded: Recorded):
     def broken(_: object) -> dict[str, Any]:
         raise Refusal(500, "out of memory")

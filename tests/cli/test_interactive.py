@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def test_a_conversation(chatting: dict[str, str], recorded: Recorded, home: Path
     history = (home / ".ollama" / "history").read_text().splitlines()
     assert history[:3] == ["hello there", '"""Two', 'lines"""']
     assert history[-1] == "/bye"
+
+
+def test_bytes_that_are_not_utf8_are_replaced(chatting: dict[str, str], recorded: Recorded):
+    person = Person(chatting)
+    person.sees_prompt()
+    os.write(person.terminal.fileno(), b"gr\xfc\xdfe\r")
+    person.sees("You said gr\ufffd\ufffde")
+    person.says_bye()
+    assert [m["content"] for m in recorded.bodies("/api/chat")[0]["messages"]] == ["gr\ufffd\ufffde"]
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_session(chatting: dict[str, str], recorded: Recorded):
