@@ -23,7 +23,7 @@ class Made:
     shape: tuple[int, ...]
     """In the file's order."""
     compute: Callable[..., Floats] | None = None
-    """Makes it, in F32, of their values, whose axes are in numpy's order. None: their bytes, one after another."""
+    """Makes it, in F32, of their values, whose axes are in numpy's order. None: their bytes, one by one."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Edit:
     """How to write a file from another one."""
 
     tensors: Mapping[str, str | Made]
-    """What becomes each tensor, by new names, in the order of writing: a tensor's name in the source, or `Made`."""
+    """What becomes each tensor, by new names, in the order of writing: the source's tensor, or `Made`."""
     values: dict[str, bytes] = field(default_factory=dict)
     """New or changed metadata values, encoded."""
     inherits: bool = True
