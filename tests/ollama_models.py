@@ -129,6 +129,31 @@ def gemma_embedding(path: Path) -> None:
     finish(writer)
 
 
+def olmo2_model(path: Path) -> None:
+    """Write a random `olmo2` as libllama wants it."""
+    of = Shape()
+    writer = model_writer(path, "olmo2", "x", byte_vocabulary(of.vocab), None, 256)
+    add_decoder(writer, of)
+    weights = Weights(writer, 0, F32)
+    weights.embedding_and_output(of)
+    weights.norm("output_norm", of.width)
+    for block in of.blocks:
+        for part, rows in (("attn_q", of.width), ("attn_k", of.head), ("attn_v", of.head)):
+            weights.matrix(f"{block}.{part}", rows, of.width)
+        weights.matrix(f"{block}.attn_output", of.width, of.width)
+        weights.norm(f"{block}.attn_q_norm", of.width)
+        weights.norm(f"{block}.attn_k_norm", of.head)
+        for norm in ("post_attention_norm", "post_ffw_norm"):
+            weights.norm(f"{block}.{norm}", of.width)
+        for part, rows, columns in (
+            ("gate", of.ffn, of.width),
+            ("up", of.ffn, of.width),
+            ("down", of.width, of.ffn),
+        ):
+            weights.matrix(f"{block}.ffn_{part}", rows, columns)
+    finish(writer)
+
+
 _PATCH, _INNER, _FFN, _BLOCKS = 14, 64, 96, 4
 
 

@@ -9,9 +9,10 @@ from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
 from puna.gguf.reader import cached_metadata, read_metadata
 from puna.gguf.types import FILE_TYPES, TENSOR_TYPES, TYPE_NUMBERS
 from puna.gguf.vocabulary import disagreement
-from puna.gguf.writer import StoredTensor, f32, flag, i32, string, truncate_array, u32, write
+from puna.gguf.writer import ALIGNMENT, StoredTensor, f32, flag, i32, string, truncate_array, u32, write
 
 __all__ = [
+    "ALIGNMENT",
     "FILE_TYPES",
     "TENSOR_TYPES",
     "TYPE_NUMBERS",

@@ -41,6 +41,14 @@ class GGUFFile:
         for at in range(0, tensor.size, piece):
             yield self._bytes(start + at, min(piece, tensor.size - at))
 
+    def read_into(self, buffer: memoryview, tensor: TensorInfo, at: int) -> int:
+        """Read the tensor's data from its byte `at` on; returns how many bytes. Raises OSError."""
+        self._file.seek(self.metadata.data_start + tensor.offset + at)
+        count = self._file.readinto(buffer[: tensor.size - at])
+        if not count:
+            raise OSError("the file became shorter")
+        return count
+
     def _bytes(self, at: int, count: int) -> bytes:
         self._file.seek(at)
         data = self._file.read(count)

@@ -13,11 +13,12 @@ import pytest
 from gguf import GGMLQuantizationType as Quantisation
 
 from puna.engine.ollama_gguf.edit import Edit
-from puna.engine.ollama_gguf.writing import write_edited
+from puna.engine.ollama_gguf.edited import EditedFile
 from puna.gguf import GGUFFile
 from puna.kernels import build, library
 from tests.kernels.test_engine import ask, stored_model
 from tests.models import shape_model
+from tests.ollama_models import rewritten
 
 LOAD = """
 import json, re, sys
@@ -49,6 +50,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def as_mistral(key: str) -> str:
+    return key.replace("llama.", "mistral3.")
+
+
 def taken(model: Path) -> list[float]:
     """What a load takes of memory, then and at most, and what tokens of all its vocabulary add of its file.
 
@@ -69,7 +74,7 @@ def tied_model(source: Path, target: Path, *, copied: bool = False) -> Path:
         tensors = {name: name for name in file.tensors if name != "output.weight"}
         if copied:
             tensors["output.weight"] = "token_embd.weight"
-        write_edited(file, Edit(tensors), out)
+        EditedFile(file, Edit(tensors)).write(out)
     return target
 
 
@@ -77,6 +82,18 @@ def tied_model(source: Path, target: Path, *, copied: bool = False) -> Path:
 def test_a_mapped_model_is_in_memory_once(model: Path):
     then, most, _ = taken(model)
 
+    assert 0.9 < then < 1.25
+    assert most < 1.4
+
+
+@linux
+def test_a_model_from_ollamas_converter_is_in_memory_once(model: Path, tmp_path: Path):
+    more = {"mistral3.rope.scaling.beta_fast": 30.0}
+    old = rewritten([model], tmp_path / "old.gguf", "mistral3", key=as_mistral, more=more)
+
+    then, most, _ = taken(old)
+
+    # The largest tensor is read at once, and the vocabulary is small.
     assert 0.9 < then < 1.25
     assert most < 1.4
 

@@ -14,10 +14,10 @@ import llama_cpp as C
 from puna.engine.libllama.buffers import Buffers
 from puna.engine.libllama.devices import buffer_type, handle_of
 from puna.engine.libllama.drawing import open_drawing
+from puna.engine.libllama.file_stream import opened
 from puna.engine.libllama.kernels import start_kernels, tie_embeddings
 from puna.engine.libllama.log import NO_REASON, Log
 from puna.engine.libllama.packed_weights import packing
-from puna.engine.ollama_gguf import language_model
 from puna.engine.wordpiece import Normalizer, WordPiece
 from puna.errors import BadRequest, LoadFailed
 from puna.gguf import cached_metadata
@@ -64,10 +64,14 @@ class LlamaModel:
         if use_mmap is False or not allocate:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
-            with language_model(path) as readable, packing(repack_file) as packed:
+            with opened(path) as readable, packing(repack_file) as packed:
                 # A dry run has no weights, and a device has a copy of its own.
                 tie_embeddings(allocate and not placed.devices and _ties_output(path))
-                handle = C.llama_model_load_from_file(os.fsencode(readable), params)
+                if isinstance(readable, str):
+                    handle = C.llama_model_load_from_file(os.fsencode(readable), params)
+                else:
+                    params.load_mode = C.LLAMA_LOAD_MODE_NONE
+                    handle = C.llama_model_load_from_file_ptr(readable, params)
         except OSError as error:
             raise LoadFailed(f"unable to load model: {error.strerror or error}") from error
         del placement
@@ -99,6 +103,9 @@ class LlamaModel:
         self.n_swa = C.llama_model_n_swa(handle)
         self.hybrid = bool(C.llama_model_is_hybrid(handle))
         self.recurrent = self.hybrid or bool(C.llama_model_is_recurrent(handle))
+        ends = cached_metadata(Path(path)).get("tokenizer.ggml.eos_token_ids")
+        self._ends: list[int] = ends if isinstance(ends, list) else []
+        """End tokens that libllama ignores."""
         self._pieces: dict[int, bytes] = {}
         self._wordpiece = self._read_wordpiece() if C.llama_vocab_type(vocab) == _WORDPIECE else None
         self.drawing = open_drawing(self.n_vocab)
@@ -190,7 +197,7 @@ class LlamaModel:
 
     def ends(self, token: int) -> bool:
         """Whether `token` ends a generation (EOS, EOT and their kin)."""
-        return bool(C.llama_vocab_is_eog(self.vocab, token))
+        return token in self._ends or bool(C.llama_vocab_is_eog(self.vocab, token))
 
     def close(self) -> None:
         if self.drawing is not None:

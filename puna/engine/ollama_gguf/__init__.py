@@ -1,7 +1,7 @@
 """Converts GGUF files of Ollama's own converter to the form that libllama and libmtmd expect.
 
-Models from Ollama's library may include their projector, or use older names. Their files stay unchanged: the
-engine loads a converted copy in memory. Each module describes the differences of one family.
+Models from Ollama's library may include their projector, or use older names. Their files stay unchanged:
+libllama reads a converted view of them. Each module describes the differences of one family.
 """
 
 from __future__ import annotations
@@ -12,10 +12,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from puna.engine.ollama_gguf import gemma3, gptoss, llava, mistral3, qwen3vl, qwen25vl
+from puna.engine.ollama_gguf import (
+    arctic_embed2,
+    gemma3,
+    gemma3n,
+    glm4moelite,
+    gptoss,
+    laguna,
+    lfm2,
+    llama3,
+    llava,
+    mistral3,
+    nemotron_h_moe,
+    olmo3,
+    qwen3next,
+    qwen3vl,
+    qwen25vl,
+)
 from puna.engine.ollama_gguf.edit import Edit, without
+from puna.engine.ollama_gguf.edited import EditedFile
 from puna.engine.ollama_gguf.projectors import INSIDE
-from puna.engine.ollama_gguf.writing import write_edited
 from puna.errors import LoadFailed
 from puna.gguf import GGUFFile
 
@@ -26,11 +42,20 @@ def _without_projector(file: GGUFFile) -> Edit | None:
 
 
 _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
+    "bert": arctic_embed2.text,
     "gemma3": gemma3.text,
+    "gemma3n": gemma3n.text,
+    "glm4moelite": glm4moelite.text,
     "gptoss": gptoss.text,
+    "laguna": laguna.text,
+    "lfm2": lfm2.text,
+    "llama": llama3.text,
     "llama4": _without_projector,
     "mistral3": mistral3.text,
+    "nemotron_h_moe": nemotron_h_moe.text,
+    "olmo3": olmo3.text,
     "qwen25vl": qwen25vl.text,
+    "qwen3next": qwen3next.text,
     "qwen3vl": qwen3vl.text,
     "qwen3vlmoe": qwen3vl.text,
 }
@@ -42,6 +67,17 @@ _PROJECTOR = _INSIDE | {"clip": llava.projector}
 
 PROJECTOR_INSIDE = tuple(_INSIDE)
 """Architectures whose projector can be loaded from the model's file."""
+
+
+@contextmanager
+def edited(path: str) -> Iterator[EditedFile | None]:
+    """The language model in libllama's form, valid within the block; None if the file has it already.
+
+    Raises OSError, LoadFailed.
+    """
+    with GGUFFile(Path(path)) as file:
+        edit = text_edit(file)
+        yield EditedFile(file, edit) if edit else None
 
 
 @contextmanager
@@ -91,11 +127,11 @@ def _edited_copy(file: GGUFFile, path: str, edit: Edit | None) -> Iterator[str]:
         yield path
     elif hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("puna"), "wb") as out:
-            write_edited(file, edit, out)
+            EditedFile(file, edit).write(out)
             out.flush()
             yield f"/proc/self/fd/{out.fileno()}"
     else:
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "model.gguf"), "xb") as out:
-                write_edited(file, edit, out)
+                EditedFile(file, edit).write(out)
             yield out.name

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.gguf import GGUFFile
+from puna.gguf import GGUFFile, u32
 
 _MAX = (1 << 32) - 1
+_ARRAY_HEAD = struct.Struct("<IIQ")
+_ARRAY, _STRING, _INT32 = 9, 8, 5  # gguf_type
 
 Floats = NDArray[np.float32]
 
@@ -23,7 +26,7 @@ class Made:
     shape: tuple[int, ...]
     """In the file's order."""
     compute: Callable[..., Floats] | None = None
-    """Makes it, in F32, of their values, whose axes are in numpy's order. None: their bytes, one by one."""
+    """Makes it, in F32, of their values, whose axes are in numpy's order. None: their bytes, joined."""
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Edit:
     """How to write a file from another one."""
 
     tensors: Mapping[str, str | Made]
-    """What becomes each tensor, by new names, in the order of writing: the source's tensor, or `Made`."""
+    """By new names, in the order of writing: the name of a tensor in the source, or what makes one."""
     values: dict[str, bytes] = field(default_factory=dict)
     """New or changed metadata values, encoded."""
     inherits: bool = True
@@ -84,6 +87,33 @@ def numbers(file: GGUFFile, key: str) -> list[int]:
     if not isinstance(value, list):
         return []
     return value if all(isinstance(item, int) and 0 <= item <= _MAX >> 1 for item in value) else []
+
+
+def texts(file: GGUFFile, key: str) -> list[bytes]:
+    """A list of texts of any length, in UTF-8; empty when it is missing or something else."""
+    value = file.value(key)
+    if value is None or _ARRAY_HEAD.unpack_from(value.ljust(_ARRAY_HEAD.size))[:2] != (_ARRAY, _STRING):
+        return []
+    found, at = [], _ARRAY_HEAD.size
+    while at < len(value):
+        start = at + 8
+        at = start + int.from_bytes(value[at:start], "little")
+        found.append(value[start:at])
+    return found
+
+
+def long_numbers(file: GGUFFile, key: str) -> list[int]:
+    """A list of 32-bit numbers of any length; empty when it is missing or something else."""
+    value = file.value(key)
+    if value is None or _ARRAY_HEAD.unpack_from(value.ljust(_ARRAY_HEAD.size))[:2] != (_ARRAY, _INT32):
+        return []
+    return np.frombuffer(value, "<i4", offset=_ARRAY_HEAD.size).tolist()
+
+
+def collapsed(file: GGUFFile, key: str, least: int = 0) -> dict[str, bytes]:
+    """The greatest of a list with a number for each layer, as libllama wants it; nothing if it is no list."""
+    greatest = max(numbers(file, key), default=0) or least
+    return {key: u32(greatest)} if isinstance(file.metadata.get(key), list) and greatest else {}
 
 
 def columns_rows(file: GGUFFile, tensor: str) -> tuple[int, int]:

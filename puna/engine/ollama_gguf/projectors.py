@@ -39,6 +39,6 @@ def renamed(name: str, parts: Mapping[str, str]) -> str:
 def projector_tensors(
     file: GGUFFile, parts: Mapping[str, str], to_f32: Container[str] = (), prefixes: tuple[str, ...] = INSIDE
 ) -> dict[str, str | Made]:
-    """The projector's tensors, with `parts` of their names replaced; `to_f32` names those to convert."""
+    """The projector's tensors, with `parts` of their names replaced; those in `to_f32` converted."""
     names = {renamed(old, parts): old for old in file.tensors if old.startswith(prefixes)}
     return {new: as_f32(file, old) if new in to_f32 else old for new, old in names.items()}

@@ -1,0 +1,26 @@
+"""Snowflake Arctic Embed 2 (file: Ollama llama/compat, handle_snowflake_arctic_embed2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+
+from puna.engine.ollama_gguf.edit import Edit, texts, without
+from puna.gguf import GGUFFile
+
+_CHARSMAP = "tokenizer.ggml.precompiled_charsmap"
+_ARRAY, _UINT8 = 9, 0  # gguf_type
+
+
+def text(file: GGUFFile) -> Edit | None:
+    """Decodes the tokenizer's table of characters from a list of base64 characters; None for any other."""
+    try:
+        table = base64.b64decode(b"".join(texts(file, _CHARSMAP)), validate=True)
+    except binascii.Error:
+        return None
+    return (
+        Edit(without(file), {_CHARSMAP: struct.pack("<IIQ", _ARRAY, _UINT8, len(table)) + table})
+        if table
+        else None
+    )
