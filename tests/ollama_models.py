@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGUFReader, GGUFValueType, GGUFWriter, PoolingType
+from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, PoolingType
 
 from tests.model_parts import F32, Shape, Weights, add_decoder, byte_vocabulary, finish, model_writer
 
 Renamed = Callable[[str], str]
+Stored = dict[str, tuple[Any, GGMLQuantizationType]]
+"""Tensors by their names: data as in the file, and its type."""
 
 
 def rewritten(
@@ -21,13 +23,14 @@ def rewritten(
     *,
     key: Renamed = str,
     tensor: Renamed = str,
+    repacked: Callable[[Stored], Stored] | None = None,
     without: tuple[str, ...] = (),
     more: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the tensors of all `sources` and the metadata of the first into `target`.
 
-    `key` and `tensor` give the new names; `without` names keys, as they are in the source, that are left
-    out; `more` are values that only the target has.
+    `key` and `tensor` give the new names, `repacked` other tensors; `without` names keys, as they are in the
+    source, that are left out; `more` are values that only the target has.
     """
     writer = GGUFWriter(target, architecture)
     for field in GGUFReader(sources[0]).fields.values():
@@ -41,15 +44,16 @@ def rewritten(
         else:
             kind = GGUFValueType.FLOAT32 if isinstance(value, float) else GGUFValueType.UINT32
             writer.add_key_value(name, value, kind)
+    tensors: Stored = {}
     for source in sources:
         for found in GGUFReader(source).tensors:
-            values = found.data
             # Where libmtmd wants F32, Ollama's converter has F16.
             if found.name in ("v.patch_embd.weight", "v.patch_embd.weight.1", "v.position_embd.weight"):
-                values = values.astype(np.float16)
-                writer.add_tensor(tensor(found.name), values)
+                tensors[tensor(found.name)] = found.data.astype(np.float16), GGMLQuantizationType.F16
             else:
-                writer.add_tensor(tensor(found.name), values, raw_dtype=found.tensor_type)
+                tensors[tensor(found.name)] = found.data, found.tensor_type
+    for name, (values, kind) in (repacked(tensors) if repacked else tensors).items():
+        writer.add_tensor(name, np.ascontiguousarray(values), raw_dtype=kind)
     finish(writer)
     return target
 

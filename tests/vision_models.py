@@ -14,6 +14,7 @@ from tests.library.convert.test_projectors import QWEN, gemma3_folder, qwen
 from tests.library.convert.tokenizers_made import byte_level
 from tests.model_parts import F32, Weights, finish
 from tests.models import shape_model
+from tests.mtp_models import random_mtp_model
 
 WIDTH = 64
 SIDE, PATCH = 28, 7
@@ -94,6 +95,21 @@ def qwen3vl_model(folder: Path) -> tuple[Path, Path]:
     write_checkpoint(folder, config, weights, "F16")
     byte_level(folder)
     return _converted(folder)
+
+
+def qwen35_model(folder: Path) -> tuple[Path, Path]:
+    """A random Qwen 3.5 and its projector, which is Qwen 3 VL's without deep rows."""
+    weights = {name: values for name, values in qwen().weights.items() if "deepstack" not in name}
+    config = {
+        "architectures": [CASES["qwen3vl"].architecture],
+        "text_config": BASE,
+        "vision_config": {**QWEN, "deepstack_visual_indexes": []},
+    }
+    write_checkpoint(folder, config, weights, "F16")
+    model, projector = folder / "model.gguf", folder / "projector.gguf"
+    random_mtp_model(model, family="qwen35", width=BASE["hidden_size"])
+    assert convert_projector(folder, projector, nothing)
+    return model, projector
 
 
 def _converted(folder: Path) -> tuple[Path, Path]:

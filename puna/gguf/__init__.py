@@ -6,7 +6,7 @@ Nothing here knows what a model is for.
 
 from puna.gguf.file import GGUFFile
 from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
-from puna.gguf.reader import cached_metadata, read_metadata
+from puna.gguf.reader import cached_metadata, decoded, read_metadata
 from puna.gguf.types import FILE_TYPES, TENSOR_TYPES, TYPE_NUMBERS
 from puna.gguf.vocabulary import disagreement
 from puna.gguf.writer import ALIGNMENT, StoredTensor, f32, flag, i32, string, truncate_array, u32, write
@@ -23,6 +23,7 @@ __all__ = [
     "StoredTensor",
     "TensorInfo",
     "cached_metadata",
+    "decoded",
     "disagreement",
     "f32",
     "flag",

@@ -6,6 +6,7 @@ import math
 import os
 import struct
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,7 +57,7 @@ def read_metadata(path: Path, *, verbose: bool = False) -> Metadata:
     """
     try:
         with open(path, "rb") as file:
-            return _Reader(file, verbose).read()
+            return _Reader(file, os.fstat(file.fileno()).st_size, verbose=verbose).read()
     except _Malformed as error:
         raise LoadFailed(f"unable to load model {path}: {error}") from None
     except OSError as error:
@@ -72,6 +73,14 @@ def cached_metadata(path: Path) -> Metadata:
     return _read_cached(path, state.st_mtime_ns, state.st_size)
 
 
+def decoded(value: bytes) -> Any:
+    """An encoded value as the number, text or array that it is. Raises LoadFailed when it is damaged."""
+    try:
+        return _Reader(BytesIO(value), len(value), verbose=False).value()
+    except _Malformed as error:
+        raise LoadFailed(f"a metadata value is damaged: {error}") from None
+
+
 @lru_cache(maxsize=64)
 def _read_cached(path: Path, _mtime_ns: int, _size: int) -> Metadata:
     return read_metadata(path)
@@ -84,9 +93,9 @@ class _Malformed(Exception):
 class _Reader:
     """Reads a header from front to back, with a piece of it in memory."""
 
-    def __init__(self, file: BinaryIO, verbose: bool) -> None:
+    def __init__(self, file: BinaryIO, size: int, *, verbose: bool) -> None:
         self._file = file
-        self._file_size = os.fstat(file.fileno()).st_size
+        self._file_size = size
         self._piece = b""
         self._start = 0
         """The offset of `_piece` in the file."""
@@ -111,7 +120,7 @@ class _Reader:
         spans: dict[str, Entry] = {}
         for _ in range(entries):
             key, start = self._name(), self._at
-            values[key] = self._value(self._number(_U32))
+            values[key] = self.value()
             spans[key] = Entry(start, self._at)
         infos = [self._tensor() for _ in range(tensors)]
         data_start = self._check_data(infos, values.get("general.alignment", 32))
@@ -152,7 +161,8 @@ class _Reader:
             raise _Malformed(f"tensor {name!r} has rows of {shape[0]}, not a multiple of {kind.block}")
         return TensorInfo(name, shape, kind.name, offset, elements // kind.block * kind.size)
 
-    def _value(self, kind: int) -> Any:
+    def value(self) -> Any:
+        kind = self._number(_U32)
         if kind == _STRING:
             return self._text()
         if kind == _ARRAY:

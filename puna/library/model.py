@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
-PROJECTOR_INSIDE = ("gemma3", "qwen25vl")
+PROJECTOR_INSIDE = ("gemma3", "qwen25vl", "qwen35", "qwen35moe", "qwen3vl", "qwen3vlmoe")
 """Architectures whose projector the engine can read from the model's GGUF file."""
 
 _LONGEST = 64 << 20

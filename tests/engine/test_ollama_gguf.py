@@ -20,7 +20,7 @@ from tests.engine.test_vision import close, likeliest
 from tests.library.convert.test_families import CASES, make, nothing
 from tests.library.libllama import loaded as loaded_bare
 from tests.models import install, scripted_model, shape_model
-from tests.vision_models import gemma3_model, qwen3vl_model, vision_model
+from tests.vision_models import gemma3_model, vision_model
 
 CAT = Image(150, 140, np.random.default_rng(1).integers(0, 256, (140, 150, 3), np.uint8).tobytes())
 PROMPT = "Here is <__media__> and then?"
@@ -97,22 +97,6 @@ async def test_a_projector_from_before_projectors_had_kinds(tmp_path: Path):
         expected = await likeliest(engine, PROMPT, CAT)
     async with loaded(text, projector=old, num_ctx=1024) as engine:
         assert await likeliest(engine, PROMPT, CAT) == close(expected)
-
-
-async def test_of_a_qwen_3_vl_the_language_model_is_read(tmp_path: Path):
-    text, sight = qwen3vl_model(tmp_path)
-    one = ollama_models.rewritten(
-        [text, sight],
-        tmp_path / "one.gguf",
-        "qwen3vl",
-        without=("qwen3vl.rope.dimension_sections", "qwen3vl.n_deepstack_layers"),
-        more={"qwen3vl.vision.deepstack_visual_indexes": [0, 1]},
-    )
-    with language_model(str(one)) as path:
-        header = read_metadata(Path(path))
-        assert header.get("qwen3vl.n_deepstack_layers") == 2
-        assert header.get("qwen3vl.rope.dimension_sections") == [24, 20, 20, 0]
-        assert shapes(header) == shapes(read_metadata(text))
 
 
 async def test_of_a_mistral_3_the_language_model_is_read(tmp_path: Path):

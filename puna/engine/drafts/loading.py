@@ -9,8 +9,9 @@ from puna.engine.budget import TILE
 from puna.engine.drafts.draft_model import DraftModel
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.mtp import HeadContext, obstacle
+from puna.engine.ollama_gguf import language_header
 from puna.errors import LoadFailed
-from puna.gguf import cached_metadata, disagreement
+from puna.gguf import disagreement
 from puna.load import HEAD_OUTPUTS, ROLLBACKS, LoadSpec, Placed
 
 _ALL_LAYERS = 1 << 10
@@ -60,7 +61,7 @@ def has_head(spec: LoadSpec) -> bool:
     """Whether the model's own MTP layer drafts. A draft model is preferred."""
     if spec.embedding or spec.draft:
         return False
-    metadata = cached_metadata(Path(spec.path))
+    metadata = language_header(Path(spec.path))
     problem = obstacle(metadata)
     if problem == "" and metadata.architecture in ROLLBACKS and not spec.rollback:
         problem = "drafts could not be forgotten: there is too little memory for states, or a device is used"

@@ -28,12 +28,13 @@ from puna.engine.ollama_gguf import (
     qwen3next,
     qwen3vl,
     qwen25vl,
+    qwen35,
 )
-from puna.engine.ollama_gguf.edit import Edit, without
+from puna.engine.ollama_gguf.edit import Edit, edited_header, without
 from puna.engine.ollama_gguf.edited import EditedFile
 from puna.engine.ollama_gguf.projectors import INSIDE
 from puna.errors import LoadFailed
-from puna.gguf import GGUFFile
+from puna.gguf import GGUFFile, Metadata
 
 
 def _without_projector(file: GGUFFile) -> Edit | None:
@@ -56,12 +57,18 @@ _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "olmo3": olmo3.text,
     "qwen25vl": qwen25vl.text,
     "qwen3next": qwen3next.text,
+    "qwen35": qwen35.text,
+    "qwen35moe": qwen35.text,
     "qwen3vl": qwen3vl.text,
     "qwen3vlmoe": qwen3vl.text,
 }
 _INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "gemma3": gemma3.projector,
     "qwen25vl": qwen25vl.projector,
+    "qwen35": qwen3vl.projector,
+    "qwen35moe": qwen3vl.projector,
+    "qwen3vl": qwen3vl.projector,
+    "qwen3vlmoe": qwen3vl.projector,
 }
 _PROJECTOR = _INSIDE | {"clip": llava.projector}
 
@@ -98,6 +105,13 @@ def projector(path: str) -> Iterator[str]:
     """
     with GGUFFile(Path(path)) as file, _edited_copy(file, path, projector_edit(file)) as readable:
         yield readable
+
+
+def language_header(path: Path) -> Metadata:
+    """The header of the language model in libllama's form. Raises OSError, LoadFailed."""
+    with GGUFFile(path) as file:
+        edit = text_edit(file)
+        return edited_header(file, edit) if edit else file.metadata
 
 
 def text_edit(file: GGUFFile) -> Edit | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.gguf import GGUFFile, u32
+from puna.gguf import GGUFFile, Metadata, TensorInfo, decoded, u32
 
 _MAX = (1 << 32) - 1
 _ARRAY_HEAD = struct.Struct("<IIQ")
@@ -41,6 +42,21 @@ class Edit:
     """Keep all metadata of the source."""
     vocabulary: int | None = None
     """The number of tokens to keep."""
+
+
+def edited_header(file: GGUFFile, edit: Edit) -> Metadata:
+    """The header of what `edit` makes, before its data has a place: all offsets and sizes are 0."""
+    tensors: list[TensorInfo] = []
+    for name, source in edit.tensors.items():
+        made = source if isinstance(source, Made) else Made((source,), file.tensors[source].shape)
+        kind = "F32" if made.compute else file.tensors[made.names[0]].type_name
+        tensors.append(TensorInfo(name, made.shape, kind, 0, 0))
+    values = {key: decoded(value) for key, value in edit.values.items()}
+    return Metadata(
+        (file.metadata.values if edit.inherits else {}) | values,
+        tensors,
+        parameter_count=sum(prod(tensor.shape) for tensor in tensors),
+    )
 
 
 def without(file: GGUFFile, *prefixes: str) -> dict[str, str | Made]:

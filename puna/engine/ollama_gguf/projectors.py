@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from puna.engine.ollama_gguf.edit import Made, as_f32, copy_keys
+from puna.errors import LoadFailed
 from puna.gguf import GGUFFile, f32, flag, string
 
 INSIDE = ("v.", "mm.")
@@ -27,6 +28,31 @@ def sizes(file: GGUFFile, architecture: str) -> dict[str, bytes]:
     """The sizes of the projector in a file of `architecture`, under libmtmd's keys."""
     values = copy_keys(file, {f"clip.vision.{size}": f"{architecture}.vision.{size}" for size in _SIZES})
     return values | copy_keys(file, {"clip.vision.projection_dim": f"{architecture}.embedding_length"})
+
+
+def colours(file: GGUFFile, architecture: str) -> dict[str, bytes]:
+    """The mean and the deviation of colours, by default `HALF`, under libmtmd's keys."""
+    values = {"clip.vision.image_mean": HALF, "clip.vision.image_std": HALF}
+    for key in values:
+        old = key.replace("clip", architecture, 1)
+        given = file.metadata.get(old)
+        if isinstance(given, list) and len(given) == 3:
+            values |= copy_keys(file, {key: old})
+    return values
+
+
+def frames(file: GGUFFile, name: str, channels: int) -> dict[str, str | Made]:
+    """The patch embedding for two frames of a video, split into one for each, in F32. Raises LoadFailed."""
+    whole = file.tensors.get(name)
+    if whole is None or len(whole.shape) != 4 or whole.shape[2] != 2 or whole.shape[3] % max(channels, 1):
+        raise LoadFailed(f"unable to load model: {name} does not have the shape of two frames")
+    width, height, _, rows = whole.shape
+    shape = (width, height, channels, rows // channels)
+
+    def frame(at: int) -> Made:
+        return Made((name,), shape, lambda values: values[:, at])
+
+    return {"v.patch_embd.weight": frame(0), "v.patch_embd.weight.1": frame(1)}
 
 
 def renamed(name: str, parts: Mapping[str, str]) -> str:
