@@ -117,15 +117,15 @@ def language_header(path: Path) -> Metadata:
 def text_edit(file: GGUFFile) -> Edit | None:
     """The changes for libllama; None if none are needed. Raises LoadFailed for an unsupported form."""
     architecture = file.metadata.get("general.architecture")
-    if isinstance(architecture, str) and architecture in _TEXT:
-        return _TEXT[architecture](file)
+    family = _TEXT.get(architecture) if isinstance(architecture, str) else None
+    edit = family(file) if family else None
     # A separate projector file has no token embeddings.
-    if "token_embd.weight" in file.tensors and _without_projector(file):
+    if edit is None and "token_embd.weight" in file.tensors and _without_projector(file):
         raise LoadFailed(
             f'unable to load model: this "{architecture}" keeps its projector inside, '
             "which is not supported; take a GGUF file that was made for llama.cpp"
         )
-    return None
+    return edit
 
 
 def projector_edit(file: GGUFFile) -> Edit | None:
