@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -18,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 from .scanner import BLANK, Malformed, Scanner, Step
 from .tagged import OnCall
 from .tools import Tools
+from .values import json_value
 
 _SOLID = re.compile(r"[\S\x1c-\x1f]")
 
@@ -40,6 +42,16 @@ class Argument(NamedTuple):
 def by_schema(tools: Tools, function: str, argument: Argument) -> Any:
     """The argument's value by the tool's schema."""
     return tools.typed_value(function, argument.name, argument.text)
+
+
+def by_statement(tools: Tools, function: str, argument: Argument, *, is_text: bool) -> Any:
+    """The argument's value if the model states whether it is text."""
+    if is_text:
+        return argument.text
+    value = by_schema(tools, function, argument)
+    with suppress(ValueError, RecursionError):
+        return json_value(argument.text) if value == argument.text else value
+    return value
 
 
 class _Found(NamedTuple):
@@ -65,7 +77,7 @@ class Elements:
     opened: str
     """The beginning of a parameter's tag."""
     tag: re.Pattern[str]
-    """The rest of the tag up to its `>`, with the parameter's name as group 1."""
+    """The rest of the tag up to `shut`, with the parameter's name as group 1."""
     close: str
     """The tag after a value."""
     end: str
@@ -76,6 +88,8 @@ class Elements:
     """The beginning of a call's tag, up to the function's name."""
     pad: Literal["", "\n"] = ""
     """White space around a value, which is not part of it."""
+    shut: str = ">"
+    """The end of a parameter's tag."""
 
     @property
     def followers(self) -> tuple[str, str]:
@@ -135,7 +149,7 @@ class Elements:
         if found == self.end:
             return None
         rest = (yield from source.run(r"^<>\n")) if found else ""
-        tag = self.tag.fullmatch(rest) if (yield from source.choice(">")) else None
+        tag = self.tag.fullmatch(rest) if (yield from source.choice(self.shut)) else None
         if not tag:
             raise Malformed
         return tag
@@ -157,7 +171,8 @@ class Elements:
 
     @cached_property
     def _opening(self) -> re.Pattern[str]:
-        return re.compile(rf"({re.escape(self.close)}{BLANK})?{re.escape(self.opened)}([^<>\n]*)>")
+        close, opened, shut = map(re.escape, (self.close, self.opened, self.shut))
+        return re.compile(rf"({close}{BLANK})?{opened}([^<>\n]*){shut}")
 
     def _tags(
         self, text: str, first: str, declared: Collection[str], required: Collection[str]

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .calls import after
-from .elements import Argument, Elements, by_schema
+from .elements import Argument, Elements, by_schema, by_statement
 from .scanner import Malformed, Scanner, Step
 from .tagged import CallReader
 from .tools import Tools
-from .values import json_value
 
 _TAG = re.compile(r'\s*name="([^"]*)"(?:\s+string="(true|false)")?\s*')
 
@@ -71,14 +70,7 @@ def _offered_name(source: Scanner, tools: Tools) -> Step[tuple[str, str]]:
 
 
 def _typed_value(tools: Tools, name: str, argument: Argument) -> Any:
-    """A typed value. DeepSeek marks text values; otherwise the tool's schema decides."""
-    is_text, text = argument.tag[2], argument.text
-    if is_text == "true":
-        return text
-    found = by_schema(tools, name, argument)
-    if is_text and found == text:
-        try:
-            return json_value(text)
-        except (ValueError, RecursionError):
-            return text
-    return found
+    """A typed value. DeepSeek states which values are text; otherwise the tool's schema decides."""
+    if stated := argument.tag[2]:
+        return by_statement(tools, name, argument, is_text=stated == "true")
+    return by_schema(tools, name, argument)

@@ -31,7 +31,7 @@ class Markers:
         """The position where the end of `text` begins a marker; if `surely`, a third of a tag or more."""
         start = self.safe(text, at)
         begun = text[start:]
-        sure = begun[:1] in ("<", "[") and any(
+        sure = begun[:1] in ("<", "[", "]") and any(
             one.startswith(begun) and 3 * len(begun) >= len(one) for one in self._texts
         )
         return start if sure or not surely else len(text)

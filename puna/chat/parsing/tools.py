@@ -23,22 +23,23 @@ class Tools:
         self.names = tuple(self._given)
 
     def required(self, tool: str) -> set[str]:
-        root = self._schema(tool).root
+        root = self.schema(tool).root
         return set(root.get("required", ()))
 
     def parameters(self, tool: str) -> tuple[str, ...]:
         """The names of a tool's parameters."""
-        schema = self._schema(tool)
+        schema = self.schema(tool)
         return tuple(dict.fromkeys(parameters(schema.root, schema.targets)))
 
     def typed_value(self, tool: str, name: str, text: str) -> Any:
         """`text` as a value of a tool's parameter. An unknown parameter's value is text (Ollama
         model/parsers/qwen3coder.go, parseTypedToolValue)."""
-        schema = self._schema(tool)
+        schema = self.schema(tool)
         found = parameter(schema.root, name, schema.targets)
         return text if found is None else typed_value(found, schema.targets, text)
 
-    def _schema(self, tool: str) -> SchemaDocument:
+    def schema(self, tool: str) -> SchemaDocument:
+        """The schema of a tool's arguments; an unknown tool's is empty."""
         if tool not in self._read:
             given = self._given.get(tool)
             self._read[tool] = SchemaDocument(given if isinstance(given, dict) else {}, lenient=True)

@@ -12,6 +12,7 @@ from .keywords import TYPES, Schema, rebuild
 from .reading import (
     Targets,
     constants,
+    element,
     kind_of,
     kinds,
     own_kinds,
@@ -29,6 +30,7 @@ __all__ = [
     "Targets",
     "UnsupportedKeyword",
     "constants",
+    "element",
     "final_target",
     "invalid",
     "kind_of",

@@ -84,6 +84,16 @@ def parameter(schema: Any, name: str, targets: Targets, depth: int = 0) -> Any:
     return found[0] if len(found) == 1 else {"allOf": found} if found else None
 
 
+def element(schema: Any, index: int, targets: Targets) -> Any:
+    """The schema of a list's element, from anywhere in the list's `schema`; None if there is none."""
+    for one in _combined(schema, targets):
+        if index < len(first := one.get("prefixItems", ())):
+            return first[index]
+        if "items" in one:
+            return one["items"]
+    return None
+
+
 def parameters(schema: Any, targets: Targets) -> Iterator[str]:
     """The properties that an object's schema names, perhaps with repetitions."""
     return (name for one in _combined(schema, targets) for name in one.get("properties", {}))

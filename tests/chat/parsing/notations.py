@@ -54,6 +54,37 @@ def hy(suffix: str, separator: str, gap: str = "\n") -> Callable[[list[Call]], s
     return lambda calls: f"<tool_calls{suffix}>{gap}{each(write, gap)(calls)}{gap}</tool_calls{suffix}>"
 
 
+def minimax_m3(given: list[Call]) -> str:
+    """Lists nest; objects without known keys are JSON, because their values have no types."""
+    space = "]<]minimax[>["
+
+    def element(tag: str, value: Any) -> str:
+        inner = "".join(element("item", one) for one in value) if isinstance(value, list) else shown(value)
+        return f"{space}<{tag}>{inner}{space}</{tag}>"
+
+    def write(name: str, arguments: dict[str, Any]) -> str:
+        inner = "".join(element(*one) for one in arguments.items())
+        return f'{space}<invoke name="{name}">{inner}{space}</invoke>\n'
+
+    return f"{space}<tool_call>\n{each(write, '')(given)}{space}</tool_call>"
+
+
+_KINDS = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+
+
+def kimi_k3(given: list[Call]) -> str:
+    def write(number: int, name: str, arguments: dict[str, Any]) -> str:
+        inner = "".join(
+            f'<|open|>argument key="{key}" type="{_KINDS[type(value)]}"<|sep|>{shown(value)}'
+            "<|close|>argument<|sep|>"
+            for key, value in arguments.items()
+        )
+        return f'<|open|>call tool="{name}" index="{number}"<|sep|>{inner}<|close|>call<|sep|>'
+
+    calls = "".join(write(number, *call) for number, call in enumerate(given, 1))
+    return f"<|open|>tools<|sep|>{calls}<|close|>tools<|sep|>"
+
+
 def gemma(mark: str) -> Callable[[dict[str, Any]], str]:
     def write(value: Any) -> str:
         if isinstance(value, str):
