@@ -18,7 +18,7 @@ from puna.chat.renderers.reading import calls
 from puna.chat.renderers.tool_json import spaced
 from puna.types import Message
 
-_FORMAT = Tagged(
+FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
     calls={
         "<|tool_call|>": json_calls("<|/tool_call|>"),
@@ -34,7 +34,8 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
+def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
+    """A list after `<|tool_call|>`, or one call in `<tool_call>`."""
     one = call(rules, functions)
     many = call_list(one, parallel=parallel)
     return Calls(
@@ -45,7 +46,8 @@ def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Ca
     )
 
 
-def _answer_text(message: Message) -> str:
+def answer_text(message: Message) -> str:
+    """An earlier answer with its calls."""
     made = [{"name": call.name, "arguments": call.arguments} for call in calls(message)]
     return f"{message.content}<|tool_call|>{spaced(made)}"
 
@@ -53,7 +55,7 @@ def _answer_text(message: Message) -> str:
 FAMILY = Family(
     variants=(Variant("granite", tools=True),),
     evidence=(Evidence(("<|tool_call|>",), EvidenceRank.ADAPTED),),
-    format=_FORMAT,
-    answer_text=_answer_text,
-    constrain=after_markers(_FORMAT, _notation, names.IN_JSON),
+    format=FORMAT,
+    answer_text=answer_text,
+    constrain=after_markers(FORMAT, notation, names.IN_JSON),
 )

@@ -180,6 +180,12 @@ WRITTEN = [
         "<|tool_call|> none",
         _THINK,
     ),
+    Written(
+        "granite3.2",
+        lambda calls: f"<|tool_call|>{compact([entry(*call) for call in calls])}",
+        "<|tool_call|> none",
+        ("Here is my thought process:\n\n", "\n\nHere is my response:\n\n"),
+    ),
     Written("granite", _TAGGED, "<tool_call>none</tool_call>", variant=" 4"),
     Written(
         "lfm2",
