@@ -186,7 +186,11 @@ def test_content_beside_calls_is_none_only_where_that_works() -> None:
     [
         ("<|im_start|> List of tools: [", '<|tool_call_start|>[get_weather(city="Oslo")]<|tool_call_end|>\n'),
         ("<|tool_call|>", '<|tool_call|>[{"name": "get_weather", "arguments": {"city": "Oslo"}}]'),
-        ("<tool_call>", ""),
+        (
+            "<tool_call>",
+            '\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>',
+        ),
+        ("[TOOL_CALLS]", ""),
     ],
 )
 def test_calls_that_a_template_omits_are_in_the_text_of_families_that_write_them(

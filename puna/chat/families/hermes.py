@@ -17,6 +17,9 @@ from puna.chat.parsing.lenient import LENIENT
 from puna.chat.parsing.xml_functions import xml_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.qwen3_vl import instruct, thinking
+from puna.chat.renderers.reading import calls
+from puna.chat.renderers.tool_json import spaced
+from puna.types import Message
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 
@@ -48,6 +51,11 @@ def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Cal
     return Calls({_OPEN: f"SPACE {one}{several} SPACE {rules.marker(_CLOSE)}"})
 
 
+def _answer_text(message: Message) -> str:
+    made = [spaced({"name": call.name, "arguments": call.arguments}) for call in calls(message)]
+    return "\n".join([*filter(None, [message.content]), *(f"{_OPEN}\n{one}\n{_CLOSE}" for one in made)])
+
+
 FAMILY = Family(
     variants=(
         Variant("hermes", tools=True, thinks=True),
@@ -66,5 +74,6 @@ FAMILY = Family(
         Evidence(("<think>", "<|im_start|>"), EvidenceRank.REASONING),
     ),
     format=FORMAT,
+    answer_text=_answer_text,
     constrain=after_markers(FORMAT, notation, names.IN_JSON),
 )

@@ -264,6 +264,12 @@ WRITTEN = [
         ("<answer>\n", "\n</answer>"),
     ),
     Written(
+        "hunyuan",
+        lambda calls: f"<tool_calls>\n{each(lambda *call: compact(entry(*call)))(calls)}\n</tool_calls>",
+        "<tool_calls>\nnow\n</tool_calls>",
+        variant=" a line each",
+    ),
+    Written(
         "apriel",
         listed("<tool_calls>", "</tool_calls>"),
         "<tool_calls>now</tool_calls>",
