@@ -11,6 +11,7 @@ import msgspec
 from puna.errors import PunaError
 from puna.types import Message
 
+from .allowance import SHORT, allowance
 from .detect import family_of
 from .notes import notes_as_user
 from .prompt import Prompt, Template, is_continued
@@ -51,7 +52,8 @@ def jinja(source: str, *, bos: str, eos: str) -> Template:
     template, read = compile_template(source, names)
 
     def probe(messages: list[dict[str, Any]], tools: list[Any] | None) -> str:
-        return render(template, {"messages": messages, "tools": tools, "add_generation_prompt": True})
+        given = {"messages": messages, "tools": tools, "add_generation_prompt": True}
+        return render(template, given, SHORT)
 
     efforts = frozenset(level.lower() for _, level in _EFFORT.findall(source))
     shape = shape_of(source, probe, family_of("", source, "").answer_text)
@@ -106,7 +108,7 @@ class _JinjaTemplate:
             given["thinking_mode"] = "enabled" if prompt.think else "disabled"  # MiniMax-M3
             if effort := self._effort(prompt.think):
                 given |= dict.fromkeys(_EFFORT_NAMES, effort)
-        return render(self._template, given)
+        return render(self._template, given, allowance(prompt))
 
     def _effort(self, think: bool | str) -> str | None:
         """The template's name for the level of reasoning; None for its default."""

@@ -1,7 +1,7 @@
 """Bounds the work and memory of a Jinja template.
 
-Each rendering has a budget. One unit pays for a loop iteration, 64 new characters or 8 new items; a call
-costs four. Operations that would create a huge value in one step are checked in advance.
+Each rendering has an allowance of units, as `allowance` says; a call costs four. Operations that would create
+a huge value in one step are checked in advance.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-MOST_CHARACTERS = 4 << 20
-_BUDGET = 100_000
+from .allowance import SHORT, Allowance
+
 _GREATEST = 1_000_000
 """The greatest count or width in a template."""
 
 _WIDE_FIELD = re.compile(r"\d{6,}|%[-+# 0]*\*|\.\*")
 
+_allowed: ContextVar[Allowance] = ContextVar("the allowance of the rendering that runs", default=SHORT)
 _left: ContextVar[list[int] | None] = ContextVar("units left to the rendering that runs", default=None)
 
 
@@ -28,17 +29,18 @@ class LimitExceeded(Exception):
 
 
 @contextmanager
-def budget() -> Iterator[None]:
-    """Start the budget of one rendering, for the block."""
-    token = _left.set([_BUDGET])
+def budget(allowed: Allowance) -> Iterator[None]:
+    """Start one rendering, for the block."""
+    limits, left = _allowed.set(allowed), _left.set([allowed.units])
     try:
         yield
     finally:
-        _left.reset(token)
+        _allowed.reset(limits)
+        _left.reset(left)
 
 
 def spend(units: int) -> None:
-    """Take `units` from the budget. Raises LimitExceeded when it is used up."""
+    """Take `units` from the allowance. Raises LimitExceeded when it is used up."""
     left = _left.get()
     if left is not None and units:
         left[0] -= units
@@ -78,8 +80,8 @@ def printable(value: Any) -> Any:
 
 def limit(size: int) -> None:
     """Raises LimitExceeded for too many characters or items."""
-    if size > MOST_CHARACTERS:
-        raise LimitExceeded(f"a value is longer than {MOST_CHARACTERS}")
+    if size > (most := _allowed.get().characters):
+        raise LimitExceeded(f"a value is longer than {most}")
 
 
 def binary(operator: str, left: Any, right: Any) -> None:

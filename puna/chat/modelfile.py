@@ -9,6 +9,7 @@ from typing import Any
 from puna.errors import BadRequest
 from puna.types import Message
 
+from .allowance import SHORT, Allowance, allowance
 from .gotemplate import FUNCTIONS, Program, TemplateNode, Trees, cut_after, names, parse, walk
 from .notes import before_answers, renders_notes_in_place
 from .pictures import with_markers
@@ -67,13 +68,15 @@ class _GoTemplate:
             "ThinkLevel": prompt.think if isinstance(prompt.think, str) else "medium" if prompt.think else "",
             "IsThinkSet": prompt.think is not None,
         }
+        allowed = allowance(prompt)
         if prompt.prompt and prompt.suffix:
-            return self._whole.execute({"Prompt": prompt.prompt, "Suffix": prompt.suffix, **common})
+            given = {"Prompt": prompt.prompt, "Suffix": prompt.suffix}
+            return self._whole.execute({**given, **common}, allowed)
         if "messages" not in self.names:
-            return self._turn_by_turn(_merge_turns(prompt.messages), common)
+            return self._turn_by_turn(_merge_turns(prompt.messages), common, allowed)
         tools = AbsentList() if prompt.tools is None else JsonList(map(ToolRecord, prompt.tools))
         leading = before_answers(prompt.messages) if self._in_place else prompt.messages
-        return self._conversation(prompt.messages, _system(leading), {"Tools": tools, **common})
+        return self._conversation(prompt.messages, _system(leading), {"Tools": tools, **common}, allowed)
 
     @cached_property
     def _in_place(self) -> bool:
@@ -85,13 +88,17 @@ class _GoTemplate:
             "ThinkLevel": "",
             "IsThinkSet": False,
         }
-        return renders_notes_in_place(lambda messages: self._conversation(messages, "", common))
+        return renders_notes_in_place(lambda messages: self._conversation(messages, "", common, SHORT))
 
-    def _conversation(self, messages: list[Message], system: str, more: dict[str, Any]) -> str:
+    def _conversation(
+        self, messages: list[Message], system: str, more: dict[str, Any], allowed: Allowance
+    ) -> str:
         turns = [TurnRecord(message, content) for message, content in _merge_turns(messages)]
-        return self._whole.execute({"System": system, "Messages": turns, **more})
+        return self._whole.execute({"System": system, "Messages": turns, **more}, allowed)
 
-    def _turn_by_turn(self, turns: list[tuple[Message, str]], common: dict[str, Any]) -> str:
+    def _turn_by_turn(
+        self, turns: list[tuple[Message, str]], common: dict[str, Any], allowed: Allowance
+    ) -> str:
         """Renders the template for each exchange of system, prompt and response. The last one stays open."""
         parts: list[str] = []
         fields = {"system": "System", "user": "Prompt", "assistant": "Response"}
@@ -103,10 +110,10 @@ class _GoTemplate:
                 continue
             # A system text or prompt after a later part of the exchange begins the next exchange.
             if any(exchange[later] for later in order[order.index(field) + 1 :]):
-                parts.append(self._whole.execute({**common, **exchange}))
+                parts.append(self._whole.execute({**common, **exchange}, allowed))
                 exchange = dict.fromkeys(order, "")
             exchange[field] = content
-        parts.append(self._open.execute({**common, **exchange}))
+        parts.append(self._open.execute({**common, **exchange}, allowed))
         return "".join(parts)
 
 

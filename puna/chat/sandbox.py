@@ -12,11 +12,13 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
 from puna.errors import BadRequest, PunaError
 
 from . import limits
+from .allowance import Allowance
 
 _LEFT_OUT = ("center", "filesizeformat", "forceescape", "pprint", "random", "striptags", "urlize")
 _LEFT_OUT += ("wordwrap", "xmlattr")
@@ -45,10 +47,10 @@ def compile_template(source: str, names: dict[str, Any]) -> tuple[Template, froz
     return Template.from_code(environment, code, environment.make_globals(names)), read
 
 
-def render(template: Template, given: dict[str, Any]) -> str:
+def render(template: Template, given: dict[str, Any], allowed: Allowance) -> str:
     """The rendered text. Raises BadRequest with raise_exception's message, PunaError for other errors."""
     try:
-        with limits.budget():
+        with limits.budget(allowed):
             text = template.render(given)
             limits.limit(len(text))
     except TemplateRefusal as refusal:
@@ -116,6 +118,15 @@ class _Environment(ImmutableSandboxedEnvironment):
         if type(obj) is list and attr in ("append", "pop"):
             return True
         return super().is_safe_attribute(obj, attr, value)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        # A shortcut: templates that look back read their own namespaces most, which are safe.
+        if type(obj) is Namespace and not attribute.startswith("_"):
+            try:
+                return getattr(obj, attribute)
+            except AttributeError:
+                return self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         limits.binary(operator, left, right)

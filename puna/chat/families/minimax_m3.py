@@ -21,8 +21,8 @@ _OPEN, _CLOSE, _INVOKE = f"{_SPACE}<tool_call>", f"{_SPACE}</tool_call>", f'{_SP
 _ITEM = "item"
 _DEEPEST = 64
 
-_Node = str | list[tuple[str, "_Node"]]
-"""An element: its text, or the elements in it."""
+_Inner = str | list[tuple[str, "_Inner"]]
+"""What an element contains: text, or elements by their names."""
 
 
 def _calls(source: Scanner, tools: Tools) -> Step[None]:
@@ -41,9 +41,9 @@ def _calls(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.closer(_CLOSE)
 
 
-def _element(source: Scanner, tag: str, depth: int = 0) -> Step[_Node]:
+def _element(source: Scanner, tag: str, depth: int = 0) -> Step[_Inner]:
     """Reads an element after its opening tag, up to and including its closing tag."""
-    inner: list[tuple[str, _Node]] = []
+    inner: list[tuple[str, _Inner]] = []
     text, _ = yield from source.until(_SPACE)
     while not (yield from source.choice(f"</{tag}>")):
         yield from source.expect("<")
@@ -55,13 +55,13 @@ def _element(source: Scanner, tag: str, depth: int = 0) -> Step[_Node]:
     return inner or text
 
 
-def _members(schema: Any, targets: Targets, inner: _Node) -> dict[str, Any]:
+def _members(schema: Any, targets: Targets, inner: _Inner) -> dict[str, Any]:
     """An object's members by its schema, which is None if there is none."""
     elements = inner if isinstance(inner, list) else []
     return {name: _value(parameter(schema, name, targets), targets, one) for name, one in elements}
 
 
-def _value(schema: Any, targets: Targets, inner: _Node) -> Any:
+def _value(schema: Any, targets: Targets, inner: _Inner) -> Any:
     """An element's value by its schema, which is None if there is none."""
     allowed = kinds(schema, targets) if schema is not None else {"array", "object", "string"}
     if isinstance(inner, list):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from puna.chat.allowance import SHORT, Allowance
 from puna.errors import PunaError
 
 from .nodes import Action, Branch, Jump, Statement, Statements, TemplateNode, TextNode
@@ -27,9 +28,9 @@ class Program:
         for name, tree in trees.items():
             self._templates[name] = _Statements(source, name, self._templates).sequence(tree)
 
-    def execute(self, dot: dict[str, Any]) -> str:
+    def execute(self, dot: dict[str, Any], allowed: Allowance = SHORT) -> str:
         """The template's text for `dot`. Raises PunaError `template: :line:column: executing …`."""
-        run = Run(dot)
+        run = Run(dot, allowed)
         try:
             self._templates[""](run, dot)
         except RecursionError:

@@ -1,39 +1,38 @@
-"""One execution of a template, and the budget that makes every execution end."""
+"""One execution of a template, and the allowance that makes every execution end."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from puna.chat.allowance import Allowance
 from puna.errors import PunaError
-
-MOST_CHARACTERS = 4 << 20
-_BUDGET = 100_000
 
 
 class Run:
-    """The text so far, the variables in scope, and what is left of the budget.
+    """The text so far, the variables in scope, and what is left of the allowance.
 
-    A loop's turn and a template call cost one unit each; text made by functions costs one for 64 characters.
+    A template call costs one unit, too. Text costs units only if functions make it.
     """
 
-    def __init__(self, dot: Any) -> None:
+    def __init__(self, dot: Any, allowed: Allowance) -> None:
         self.out: list[str] = []
         self.size = 0
         self.variables: list[tuple[str, Any]] = [("$", dot)]
-        self.budget = _BUDGET
+        self.most = allowed.characters
+        self.units = allowed.units
         self.depth = 0
 
     def write(self, text: str) -> None:
-        """Append `text`. Raises PunaError beyond MOST_CHARACTERS."""
+        """Append `text`. Raises PunaError beyond the most characters."""
         self.out.append(text)
         self.size += len(text)
-        if self.size > MOST_CHARACTERS:
-            raise PunaError(f"template: the prompt is longer than {MOST_CHARACTERS} characters")
+        if self.size > self.most:
+            raise PunaError(f"template: the prompt is longer than {self.most} characters")
 
     def spend(self, units: int) -> None:
-        """Take `units` from the budget. Raises PunaError when it is used up."""
-        self.budget -= units
-        if self.budget < 0:
+        """Take `units` from the allowance. Raises PunaError when it is used up."""
+        self.units -= units
+        if self.units < 0:
             raise PunaError("template: the template takes too many steps")
 
     def assign(self, name: str, value: Any) -> bool:
