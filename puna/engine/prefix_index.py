@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -20,6 +21,9 @@ MIN_PREFIX = 32
 
 _READ_SPEEDUP = 32
 """Tokens that are read from a file in the time of evaluating one."""
+
+_MOST_CANDIDATES = 32
+"""Most retained sequences to compare that share the same number of tokens with a prompt."""
 
 
 @dataclass(eq=False)
@@ -93,33 +97,39 @@ class PrefixIndex:
 
     def prefixes_of(self, tokens: list[int] | array[int], owner: str) -> list[Retained]:
         """The owner's retained sequences that are prefixes of `tokens`."""
-        return [
-            self.retained[key]
-            for depth, keys in self._tree.matches(tokens, owner)
-            for key in keys
-            if key in self.retained and self.retained[key].memory.length <= depth
-        ]
+        return [self.retained[key] for key in self._tree.prefixes(tokens, owner) if key in self.retained]
 
     def find(self, sequence: Sequence) -> Prefix:
         """The best prefix for a prompt. It leaves the last token, or the picture at the end, to evaluate."""
-        tokens = sequence.tokens
-        longest = sequence.layout.cut_before(len(tokens) - 1)
-        source, length, most_saved, matched, upcoming, producer = None, 0, 0, 0, 0, None
-        for depth, keys in self._tree.matches(tokens, owner_digest(sequence.job.owner)):
+        longest = sequence.layout.cut_before(len(sequence.tokens) - 1)
+        source, length, most_saved, most_matched, upcoming, producer = None, 0, 0, 0, 0, None
+        for depth, other in self._candidates(sequence):
             matched = min(depth, longest)
-            for key in keys:
-                other = self.running.get(key) or self.retained[key]
-                usable = self._usable(other, matched)
-                saved = usable if other.memory.resident else usable - other.memory.length // _READ_SPEEDUP
-                if saved > most_saved or (saved == most_saved and usable and _is_cheaper(other, source)):
-                    source, length, most_saved = other, usable, saved
-                if (
-                    isinstance(other, Sequence)
-                    and other.pending > 1
-                    and matched > max(upcoming, other.evaluated)
-                ):
-                    upcoming, producer = matched, other
-        return Prefix(source, length, matched, max(upcoming, length), producer)
+            most_matched = max(most_matched, matched)
+            if matched < most_saved:
+                break
+            usable = self._usable(other, matched)
+            saved = usable if other.memory.resident else usable - other.memory.length // _READ_SPEEDUP
+            if saved > most_saved or (saved == most_saved and usable and _is_cheaper(other, source)):
+                source, length, most_saved = other, usable, saved
+            if isinstance(other, Sequence) and other.pending > 1 and matched > max(upcoming, other.evaluated):
+                upcoming, producer = matched, other
+        return Prefix(source, length, most_matched, max(upcoming, length), producer)
+
+    def _candidates(self, sequence: Sequence) -> Iterator[tuple[int, Sequence | Retained]]:
+        """Sequences that begin like this one, with the number of tokens that they share, most first.
+
+        Thousands may begin alike. The latest of them are as good as any.
+        """
+        longer: set[int] = set()
+        matches = self._tree.matches(sequence.tokens, owner_digest(sequence.job.owner))
+        for depth, keys in reversed(list(matches)):
+            there = keys - longer
+            for key in sorted(there & self.running.keys()):
+                yield depth, self.running[key]
+            for key in sorted(there - self.running.keys())[-_MOST_CANDIDATES:]:
+                yield depth, self.retained[key]
+            longer = keys
 
     def _usable(self, source: Sequence | Retained, matched: int) -> int:
         """How many of the `matched` tokens a new sequence can take over from `source`."""

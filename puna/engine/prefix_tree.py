@@ -37,6 +37,8 @@ class _Node:
     children: dict[bytes, _Node] = field(default_factory=dict)
     sequences: set[int] = field(default_factory=set)
     """Sequences whose tokens pass through or end in this node."""
+    ends: set[int] = field(default_factory=set)
+    """Those that end in it."""
 
 
 _EMPTY = _Node(b"")
@@ -61,13 +63,13 @@ class PrefixTree:
         while rest:
             child = node.children.get(rest[:_WIDTH])
             if child is None:
-                node.children[rest[:_WIDTH]] = _Node(rest, sequences={sequence})
-                return
+                child = node.children[rest[:_WIDTH]] = _Node(rest)
             length = common_prefix(child.label, rest)
             if length * _WIDTH < len(child.label):
                 child = self._split(node, child, length)
             child.sequences.add(sequence)
             node, rest = child, rest[length * _WIDTH :]
+        node.ends.add(sequence)
 
     def remove(self, sequence: int) -> None:
         """Remove a sequence. Unknown ones are ignored."""
@@ -76,6 +78,7 @@ class PrefixTree:
         while rest:
             child = node.children[rest[:_WIDTH]]
             child.sequences.discard(sequence)
+            child.ends.discard(sequence)
             if not child.sequences:
                 del node.children[rest[:_WIDTH]]
                 break
@@ -92,6 +95,14 @@ class PrefixTree:
 
         So many first tokens those sequences share with `tokens`. The last pair has the longest prefix.
         """
+        return ((depth, node.sequences) for depth, node, _ in self._path(tokens, owner))
+
+    def prefixes(self, tokens: Sequence[int], owner: str = "") -> Iterator[int]:
+        """`owner`'s sequences that are not empty and equal `tokens`, or their first part; shortest first."""
+        return (each for _, node, whole in self._path(tokens, owner) if whole for each in node.ends)
+
+    def _path(self, tokens: Sequence[int], owner: str) -> Iterator[tuple[int, _Node, bool]]:
+        """The nodes that `tokens` reach: how many lead so far, the node, whether they reach its end."""
         rest, depth, node = pack(tokens), 0, self._roots.get(owner, _EMPTY)
         while rest:
             child = node.children.get(rest[:_WIDTH])
@@ -99,8 +110,9 @@ class PrefixTree:
                 return
             length = common_prefix(child.label, rest)
             depth += length
-            yield depth, child.sequences
-            if length * _WIDTH < len(child.label):
+            whole = length * _WIDTH == len(child.label)
+            yield depth, child, whole
+            if not whole:
                 return
             node, rest = child, rest[length * _WIDTH :]
 

@@ -50,6 +50,8 @@ class Tree(RuleBasedStateMachine):
             for holder in holders:
                 reach[holder] = depth
         assert reach == {s: n for s, tokens in self.held.items() if (n := shared(tokens, prompt))}
+        prefixes = {s for s, tokens in self.held.items() if tokens and tokens == prompt[: len(tokens)]}
+        assert set(self.tree.prefixes(prompt)) == prefixes
 
 
 TestTree = Tree.TestCase
