@@ -68,7 +68,8 @@ class PrefixCache:
         ):
             memory.share_copies(source.memory)
             memory.truncate(length)
-        sequence.shared = memory.length if isinstance(source, Sequence) else 0
+        sequence.shares_with = source if isinstance(source, Sequence) else None
+        sequence.shared = memory.length if sequence.shares_with else 0
         if cut is not None:
             cut.memory.slot = NO_SLOT
             if not cut.memory.on_disk:
@@ -123,6 +124,8 @@ class PrefixCache:
     def truncate(self, sequence: Sequence, length: int) -> None:
         """Drop a running sequence's KV after `length` tokens, because the tokens there have changed."""
         self._context_memory.cut(sequence.memory, length, sequence.layout.position)
+        self._pass_on_cells(sequence)
+        sequence.shared = min(sequence.shared, sequence.evaluated)
         sequence.stops.clear()
         self.index.update(sequence)
 
@@ -132,6 +135,7 @@ class PrefixCache:
             self.discard(sequence)
             return
         self.index.remove(sequence)
+        self._pass_on_cells(sequence)
         memory, sequence.memory = sequence.memory, SequenceMemory()
         memory.position_of = sequence.layout.position
         memory.retry_writes()
@@ -163,8 +167,19 @@ class PrefixCache:
     def discard(self, sequence: Sequence) -> None:
         """Drop a running sequence and its KV."""
         self.index.remove(sequence)
+        self._pass_on_cells(sequence)
         self.offload.release(sequence.memory)
         sequence.memory = SequenceMemory()
+
+    def _pass_on_cells(self, sequence: Sequence) -> None:
+        """A sequence gives up its cells. Of those that share them, the one with most of them has them now."""
+        sharers = [other for other in self.running.values() if other.shares_with is sequence]
+        if not sharers:
+            return
+        heir = max(sharers, key=lambda other: other.shared)
+        for other in sharers:
+            other.shares_with = heir
+        heir.shares_with, heir.shared = sequence.shares_with, min(heir.shared, sequence.shared)
 
 
 def _cut_in_place(source: Retained, length: int) -> bool:

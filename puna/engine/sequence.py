@@ -58,7 +58,9 @@ class Sequence:
     cached_tokens: int = 0
     """Tokens of the prompt from the prefix cache."""
     shared: int = 0
-    """Leading tokens whose cells are those of a sequence that ran when this one began."""
+    """Leading tokens whose cells are those of `shares_with`."""
+    shares_with: Sequence | None = None
+    """A running sequence."""
     truncated: bool = False
     """The middle of the prompt was cut out."""
     encoded: int = 0

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from puna.engine.intake import Intake
+from puna.engine.messages import Finished, Generate, Started
 from puna.types import Delta
 from tests.engine.asking import agree, ask, job, loaded
+from tests.engine.looped import Asked
 from tests.models import recurrent_model, sliding_window_model
 
 SYSTEM = "You are a careful assistant who answers in short sentences. " * 3
@@ -218,3 +221,30 @@ async def test_owners_that_ask_at_once_do_not_share(shaped: Path) -> None:
         asked = [ask(engine, SYSTEM, num_predict=5, owner=owner) for owner in ("ann", "bob", "ann", "bob")]
         answers = await asyncio.gather(*asked)
         assert [answer.finish.cached_tokens > 0 for answer in answers] == [False, False, True, True]
+
+
+def test_shared_cells_are_counted_when_their_first_owner_has_ended(
+    shaped: Path, opened: Callable[..., Asked]
+) -> None:
+    """The second sequence holds them then: a third one, for which there is no room beside it, waits."""
+    asked = opened(shaped, pool=1024)
+    intake = Intake(asked.model, None, num_ctx=1000)
+
+    def submit(number: int, prompt: list[int], answer: int) -> None:
+        asked.loop.submit(
+            intake.sequence(Generate(number, job(prompt, num_predict=answer, bias={2: -100.0})))
+        )
+        asked.loop.step()
+
+    head = [3 + number % 200 for number in range(400)]
+    submit(0, [*head, 9, 9], 10)
+    while not asked.events:
+        asked.loop.step()
+    submit(1, [*head, 8], 60)
+    while not asked.finishes():
+        asked.loop.step()
+    submit(2, [5 + number % 50 for number in range(700)], 1)
+    while asked.loop.busy:
+        asked.loop.step()
+    order = [(type(event), event.request) for event in asked.events if isinstance(event, (Started, Finished))]
+    assert order[-4:] == [(Finished, 0), (Finished, 1), (Started, 2), (Finished, 2)]
