@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,10 +119,11 @@ class EncoderCache:
         self._vectors: OrderedDict[MediaKey, NDArray[np.float32]] = OrderedDict()
         """Least recently used first."""
         self._size = 0
-        self._failures: dict[bytes, str] = {}
+        self._failures: WeakKeyDictionary[MediaSpan, str] = WeakKeyDictionary()
+        """Of the spans whose sequences wait. Another sequence with the same picture tries again."""
         self._first_id = n_vocab
         self.encoding = False
-        self._queue: SimpleQueue[tuple[Medium, bytes]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Medium, MediaSpan]] = SimpleQueue()
         start_thread(self._work)
 
     def decode(self, media: Sequence[Image | Sound]) -> tuple[Medium, ...]:
@@ -158,7 +160,7 @@ class EncoderCache:
 
     def vectors(self, span: MediaSpan) -> NDArray[np.float32] | None:
         """A picture's rows; None if they are not in the cache. Raises PunaError if the encoder failed."""
-        failure = self._failures.pop(span.key[0], None)
+        failure = self._failures.pop(span, None)
         if failure is not None:
             raise PunaError(failure)
         vectors = self._vectors.get(span.key)
@@ -171,22 +173,22 @@ class EncoderCache:
         if self.encoding:
             return False
         self.encoding = True
-        self._queue.put((medium, span.key[0]))
+        self._queue.put((medium, span))
         return True
 
     def _work(self) -> None:
         while True:
-            medium, digest = self._queue.get()
+            medium, span = self._queue.get()
             try:
                 parts = self._projector.encode(medium)
             except Exception as error:
-                self._post(partial(self._fail, digest, reason(error)))
+                self._post(partial(self._fail, span, reason(error)))
             else:
-                self._post(partial(self._store, digest, parts))
+                self._post(partial(self._store, span.key[0], parts))
 
-    def _fail(self, digest: bytes, message: str) -> None:
+    def _fail(self, span: MediaSpan, message: str) -> None:
         self.encoding = False
-        self._failures[digest] = message
+        self._failures[span] = message
 
     def _store(self, digest: bytes, parts: list[NDArray[np.float32]]) -> None:
         self.encoding = False

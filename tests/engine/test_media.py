@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from puna.engine.libllama import LlamaModel
 from puna.engine.libllama.vision import MediaChunk, Projector
-from puna.engine.media import TEXT, EncoderCache, Layout, MediaSpan
-from puna.errors import BadRequest
+from puna.engine.media import TEXT, EncoderCache, Layout, MediaSpan, Medium
+from puna.errors import BadRequest, PunaError
 from puna.types import Image
 from tests.vision_models import ROWS, WIDTH, vision_model
 
@@ -86,6 +87,17 @@ def test_text_tokens_are_those_outside_pictures(made: tuple[Layout, int]) -> Non
     assert TEXT.text_tokens(range(length)) == list(range(length))
 
 
+class Starved(Projector):
+    """One that may find no memory."""
+
+    starved = False
+
+    def encode(self, medium: Medium) -> list[NDArray[np.float32]]:
+        if self.starved:
+            raise MemoryError
+        return super().encode(medium)
+
+
 class Studio:
     """A encoder_cache over a real projector, and its encoder's answers."""
 
@@ -94,8 +106,8 @@ class Studio:
         model = LlamaModel(str(path))
         self.n_vocab = model.n_vocab
         self.post: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        seer = Projector(str(projector), model, threads=1, device="", max_tokens=1000)
-        self.encoder_cache = EncoderCache(seer, n_vocab=model.n_vocab, limit=limit, post=self.post.put)
+        self.seer = Starved(str(projector), model, threads=1, device="", max_tokens=1000)
+        self.encoder_cache = EncoderCache(self.seer, n_vocab=model.n_vocab, limit=limit, post=self.post.put)
 
     def see(self, image: Image) -> MediaSpan:
         """Let the encoder look at it and wait for that."""
@@ -147,3 +159,16 @@ def test_one_picture_is_kept_however_large(tmp_path: Path) -> None:
     two = studio.see(painted(2))
     assert studio.encoder_cache.vectors(one) is None
     assert studio.encoder_cache.vectors(two) is not None
+
+
+def test_a_failure_is_of_the_sequence_that_waits_for_it(tmp_path: Path) -> None:
+    """A later one with the same picture tries again, whatever became of the first."""
+    encoder_cache = (studio := Studio(tmp_path, 1 << 20)).encoder_cache
+    studio.seer.starved = True
+    one = studio.see(painted(1))
+    studio.seer.starved = False
+    _, layout = encoder_cache.tokenize(SIGHT, [painted(1)])
+    assert encoder_cache.vectors(layout.spans[0]) is None
+    with pytest.raises(PunaError, match="memory"):
+        encoder_cache.vectors(one)
+    assert encoder_cache.vectors(studio.see(painted(1))) is not None
