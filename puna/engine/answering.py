@@ -61,7 +61,7 @@ class Answering:
         """The grammar has stopped: the answer is complete, or the matcher failed."""
         error = matcher.error
         if error is None:
-            if sequence.answered < sequence.limit:
+            if sequence.answered < sequence.limit and self._model.eos >= 0:
                 # Only the end token may follow, so no evaluation is needed.
                 sequence.append(self._model.eos)
             return "stop"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from tests.model_parts import FIRST_BYTE
 from tests.models import shape_model
 
 from .asking import Answer, ask, loaded, told
+from .asking import job as plain_job
+from .looped import SCHEMA, Asked
 from .schemas import SCHEMAS
 
 CLOSED = [
@@ -232,3 +235,16 @@ TANGLED = {
 """2,744 ways to go on from the first brace: more than a content's schema may have, but a tool's may."""
 TOO_MUCH = Grammar(f"start: format_0\nformat_0: %json {json.dumps(TANGLED)}", schema="format_0")
 LENIENT = replace(TOO_MUCH, strict=False)
+
+
+def test_a_vocabulary_without_an_end_token_adds_none(
+    random_model: Path, opened: Callable[[Path], Asked], monkeypatch: pytest.MonkeyPatch
+):
+    asked = opened(random_model)
+    asked_job = plain_job("Go", grammar=SCHEMA, num_predict=200)
+    with_end = asked.finish(asked_job)
+    monkeypatch.setattr(asked.model, "eos", -1)  # what libllama says of such a vocabulary
+    asked.begin()
+    without = asked.finish(asked_job)
+    assert without.reason == with_end.reason == "stop"
+    assert without.tokens == with_end.tokens[:-1]
