@@ -26,13 +26,16 @@ _SUFFIX = ".packed"
 _BLOB, _HEX = "sha256-", 64
 """How a blob's file name begins, and the digits that follow."""
 
+_STORE = 8
+"""Digits that name a store."""
+
 
 class RepackCache:
-    """A model's file of packed weights, in a folder that all engines share. Failures count as missing."""
+    """A model's file of packed weights, in a folder that all stores share. Failures count as missing."""
 
     def __init__(self, spec: LoadSpec) -> None:
         self._folder, self._limit = Path(spec.repack), spec.repack_limit
-        self._models = Path(spec.path).parent
+        self._blobs = Path(spec.path).parent
         self.idle = threading.Event()
         """Set once the engine is idle, so that a file may be written."""
         self.file = _file(spec)
@@ -50,8 +53,8 @@ class RepackCache:
 
     def _keep(self, weights: PackedWeights, file: Path) -> None:
         """Raises OSError."""
-        for path in self._folder.glob(f"{_BLOB}*{_SUFFIX}"):
-            if not (self._models / path.name[: len(_BLOB) + _HEX]).exists():
+        for path in self._folder.glob(f"{_BLOB}*-{_store(self._blobs)}-*{_SUFFIX}"):
+            if not (self._blobs / path.name[: len(_BLOB) + _HEX]).exists():
                 path.unlink(missing_ok=True)  # Its model was deleted.
         if weights.file is RepackFile.UNUSABLE:
             _log.warning("%s was deleted from the repack cache: it is damaged", file)
@@ -66,7 +69,7 @@ class RepackCache:
 
 
 def _file(spec: LoadSpec) -> Path | None:
-    """Its name begins with the model's file name, and has a digest of all that the packed bytes depend on."""
+    """Its name: the model's file name, its store, and a digest of all that the packed bytes depend on."""
     native = library()
     if not (spec.repack and spec.repack_limit and native):
         return None
@@ -77,7 +80,13 @@ def _file(spec: LoadSpec) -> Path | None:
         file_identity(spec.path),
         str(spec.placed),
     )
-    return Path(spec.repack) / f"{Path(spec.path).name}-{_digest(chr(10).join(identity).encode())}{_SUFFIX}"
+    path, digest = Path(spec.path), _digest("\n".join(identity).encode())
+    return Path(spec.repack) / f"{path.name}-{_store(path.parent)}-{digest}{_SUFFIX}"
+
+
+def _store(blobs: Path) -> str:
+    """Tells the files of one store from those of another that shares the folder."""
+    return _digest(os.fsencode(os.path.realpath(blobs)))[:_STORE]
 
 
 def _make_room(folder: Path, size: int, limit: int) -> bool:

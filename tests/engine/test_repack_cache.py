@@ -159,17 +159,24 @@ async def test_the_least_recently_used_file_makes_room(
 
 
 async def test_the_file_of_a_deleted_model_goes(model: Path, tmp_path: Path) -> None:
-    blobs, packed = tmp_path / "blobs", tmp_path / "packed"
-    blob, deleted = (blobs / f"sha256-{digit * 64}" for digit in "ab")
-    for path in (blobs, packed):
-        path.mkdir()
-    blob.hardlink_to(model)
-    orphan = packed / f"{deleted.name}-0.packed"
-    orphan.touch()
-    async with loaded(blob, repack=str(packed), repack_limit=LIMIT):
-        while orphan.exists() or not whole(packed):
-            await asyncio.sleep(0.05)
-    assert [file.name[: len(blob.name)] for file in whole(packed)] == [blob.name]
+    """Not one of another store in the same folder."""
+    packed = tmp_path / "packed"
+
+    async def load(store: str, digit: str) -> Path:
+        blob = tmp_path / store / f"sha256-{digit * 64}"
+        blob.parent.mkdir(exist_ok=True)
+        blob.hardlink_to(model)
+        before = set(whole(packed))
+        async with loaded(blob, repack=str(packed), repack_limit=LIMIT):
+            while not (made := set(whole(packed)) - before):
+                await asyncio.sleep(0.05)
+        return made.pop()
+
+    first, other = await load("blobs", "a"), await load("others", "b")
+    (tmp_path / "blobs" / f"sha256-{'a' * 64}").unlink()
+    last = await load("blobs", "c")
+    assert whole(packed) == sorted([other, last])
+    assert first.name.startswith(f"sha256-{'a' * 64}")
 
 
 async def test_a_disk_that_takes_no_more_leaves_no_trace(
