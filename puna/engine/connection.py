@@ -19,6 +19,7 @@ from puna.engine.messages import (
     Event,
     Failed,
     Loaded,
+    Loading,
     LoadRefused,
     Ping,
     Pong,
@@ -58,6 +59,8 @@ class EngineConnection(asyncio.SubprocessProtocol):
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Queue[EngineAnswer]] = {}
         self._encoder = msgspec.msgpack.Encoder()
+        self.began = False
+        """Whether the process has its LoadSpec."""
         self._gone: str | None = None
         self._on_device = False
         self._starved = False
@@ -116,6 +119,8 @@ class EngineConnection(asyncio.SubprocessProtocol):
         if isinstance(event, (Loaded, LoadRefused)):
             if not self._loaded.done():  # The waiter may have given up.
                 self._loaded.set_result(event)
+        elif isinstance(event, Loading):
+            self.began = True
         elif isinstance(event, Starved):
             self._starved = True
         elif isinstance(event, Pong):

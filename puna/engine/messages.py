@@ -76,6 +76,10 @@ class Pong(msgspec.Struct, tag=True, array_like=True):
     """Seconds of the longest step so far."""
 
 
+class Loading(msgspec.Struct, tag=True, array_like=True):
+    """The engine has its LoadSpec."""
+
+
 class Loaded(msgspec.Struct, tag=True, array_like=True):
     """The model is loaded; the engine takes requests."""
 
@@ -164,7 +168,7 @@ def reason(error: Exception) -> str:
 EngineAnswer = Started | AnswerText | Finished | Vectors | TokenIds | PlainText | Failed
 """An Event of one request."""
 
-Event = Loaded | LoadRefused | Pong | Starved | EngineAnswer
+Event = Loading | Loaded | LoadRefused | Pong | Starved | EngineAnswer
 
 HEADER = 4
 

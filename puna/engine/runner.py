@@ -34,6 +34,7 @@ from puna.engine.messages import (
     Command,
     Event,
     Loaded,
+    Loading,
     LoadRefused,
     Ping,
     Pong,
@@ -259,6 +260,7 @@ def main() -> None:
     if not header:
         return  # The server has gone, or does not need this process.
     spec = msgspec.msgpack.decode(commands.read(int.from_bytes(header, "little")), type=LoadSpec)
+    output.send([Loading()])
     _set_name("puna-engine")
     settings = Settings.from_environment()
     if settings.log_level <= logging.DEBUG and not settings.log_json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from puna.engine.process import EngineProcess, load, spawn
+from puna.errors import LoadFailed
 from puna.load import LoadSpec
 
 _log = logging.getLogger(__name__)
@@ -25,9 +26,14 @@ class EngineStarter:
     async def start(self, spec: LoadSpec) -> EngineProcess:
         """Load a model, in the standby process if there is one. Raises LoadFailed with the reason."""
         engine, self._ready = self._ready, None
-        if engine is None or not engine.takes_commands:
-            engine = await spawn(self._patience)
-        return await load(engine, spec)
+        if engine is not None and engine.takes_commands:
+            try:
+                return await load(engine, spec)
+            except LoadFailed:
+                if engine.began:
+                    raise
+                _log.warning("the standby process ended before the load began; another one is started")
+        return await load(await spawn(self._patience), spec)
 
     async def prepare(self) -> None:
         """Start a standby process, unless there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ import httpx
 import psutil
 import pytest
 
+from puna.engine import EngineStarter
+from puna.load import LoadSpec
 from tests.faults.conftest import ANSWER
 from tests.faults.dialects import DIALECTS
 from tests.faults.injecting import engines, loaded, standby, until
+from tests.models import scripted_model
 from tests.running import Server, serving
 
 
@@ -63,6 +67,22 @@ def test_one_that_dies_is_not_missed(server: Server):
     until(lambda: waiting(server) is None)
     answered(server)
     assert until(lambda: waiting(server))
+
+
+async def test_one_that_dies_before_it_has_begun_the_load_is_replaced(tmp_path: Path):
+    path = tmp_path / "model.gguf"
+    scripted_model(path, ANSWER)
+    starter = EngineStarter(patience=60, standby=True)
+    await starter.prepare()
+    child = until(lambda: next(filter(standby, psutil.Process().children()), None))
+    child.suspend()
+    load = asyncio.create_task(starter.start(LoadSpec(path=str(path), num_ctx=64, pool=64, parallel=1)))
+    await asyncio.sleep(0)  # the load has been sent
+    child.kill()
+    engine = await load
+    assert engine.pid != child.pid
+    assert await engine.tokenize("a")
+    await engine.close()
 
 
 def test_none_is_made_while_somebody_is_served(server: Server):
