@@ -42,12 +42,17 @@ class InvalidName(BadRequest):
 
 
 class PromptTooLong(BadRequest):
-    """The prompt is longer than the context, and may not be truncated."""
+    """The prompt is longer than the context, and may not be truncated.
+
+    It has `tokens`, more than the `limit`. Both are 0 where they are unknown.
+    """
 
     code = "context_length_exceeded"
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, tokens: int = 0, limit: int = 0) -> None:
         super().__init__(message, "prompt")
+        self.tokens = tokens
+        self.limit = limit
 
 
 class NotFound(PunaError):

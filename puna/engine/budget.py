@@ -28,23 +28,27 @@ def surplus(length: int, job: Job, *, num_ctx: int, has_bos: bool) -> TokenRange
     if length < num_ctx:
         return 0, 0
     if not (job.truncate and job.shift):
-        raise PromptTooLong(TOO_LONG)
+        raise PromptTooLong(TOO_LONG, length, num_ctx - 1)
     keep = kept_tokens(job, num_ctx, has_bos=has_bos)
     room = num_ctx - max((num_ctx - keep) // 2, 1)
     return keep, length - (room - keep)
 
 
 def cut_middle(text: str, job: Job, *, num_ctx: int) -> str:
-    """`text` without the middle that `surplus` would cut out anyway, to save seconds of tokenizing.
-
-    Raises PromptTooLong when the job forbids cutting.
-    """
+    """`text` without the middle that `surplus` would cut out anyway, to save seconds of tokenizing."""
     tail = BYTES_PER_TOKEN * num_ctx  # characters: no more than bytes
     if len(text) <= 2 * tail:
         return text
-    if not (job.truncate and job.shift):
-        raise PromptTooLong(TOO_LONG)
     return text[: BYTES_PER_TOKEN * (kept_tokens(job, num_ctx, has_bos=True) + 1)] + text[-tail:]
+
+
+def check_cut(text: str, cut: str, tokens: int, job: Job, *, num_ctx: int) -> None:
+    """Raises PromptTooLong if `cut`, which has so many `tokens`, lacks the middle of `text` and may not.
+
+    The number of tokens in the whole text is an estimate.
+    """
+    if len(cut) < len(text) and not (job.truncate and job.shift):
+        raise PromptTooLong(TOO_LONG, max(tokens * len(text) // len(cut), num_ctx), num_ctx - 1)
 
 
 def older_half(length: int, job: Job, *, num_ctx: int, has_bos: bool) -> TokenRange:

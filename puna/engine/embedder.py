@@ -44,7 +44,7 @@ def prepare(model: LlamaModel, request: int, texts: Texts, *, truncate: bool, li
             model.check(tokens, f"texts[{number}]")
         if len(tokens) > limit:
             if not truncate:
-                raise PromptTooLong(TOO_LONG)
+                raise PromptTooLong(TOO_LONG, len(tokens), limit)
             if limit <= len(around):
                 raise PromptTooLong("input after truncation exceeds maximum context length")
             closing = tokens[-1:] if around[-1:] == tokens[-1:] else []

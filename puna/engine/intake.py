@@ -52,7 +52,8 @@ class Intake:
         has_bos = self._model.adds_bos and tokens[0] == self._model.bos
         first, last = budget.surplus(len(tokens), job, num_ctx=num_ctx, has_bos=has_bos)
         if layout.overlaps(first, last):
-            raise PromptTooLong(f"{budget.TOO_LONG}: the images or sounds do not fit in {num_ctx} tokens")
+            problem = f"{budget.TOO_LONG}: the images or sounds do not fit in {num_ctx} tokens"
+            raise PromptTooLong(problem, len(tokens), num_ctx - 1)
         if last:
             tokens, layout = tokens[:first] + tokens[last:], layout.without(first, last)
             text_tokens = layout.text_tokens(tokens)
@@ -95,7 +96,9 @@ class Intake:
         if not job.media:
             if isinstance(prompt, str):
                 text = budget.cut_middle(prompt, job, num_ctx=num_ctx)
-                prompt = self.tokenize(text, add_bos=job.add_bos)
+                tokens = self.tokenize(text, add_bos=job.add_bos)
+                budget.check_cut(prompt, text, len(tokens), job, num_ctx=num_ctx)
+                return tokens, TEXT, ()
             return prompt, TEXT, ()
         if self._encoder_cache is None:
             raise BadRequest("this model is missing data required for image and audio input", "images")

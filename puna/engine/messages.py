@@ -148,13 +148,17 @@ class Failed(_OfRequest):
     fault: Fault = "engine"
     field: str = ""
     """As in BadRequest."""
+    tokens: int = 0
+    limit: int = 0
+    """As in PromptTooLong."""
 
 
 def failure(request: int, error: Exception) -> Failed:
     """The event for a `request` that ended in `error`."""
+    if isinstance(error, PromptTooLong):
+        return Failed(request, str(error), "length", error.field, error.tokens, error.limit)
     if isinstance(error, BadRequest):
-        fault: Fault = "length" if isinstance(error, PromptTooLong) else "request"
-        return Failed(request, str(error), fault, error.field)
+        return Failed(request, str(error), "request", error.field)
     return Failed(request, reason(error))
 
 

@@ -31,7 +31,7 @@ def pairs(
         over = len(tokens) - limit
         if over > 0:
             if not truncate:
-                raise PromptTooLong(TOO_LONG)
+                raise PromptTooLong(TOO_LONG, len(tokens), limit)
             words = words[: max(0, len(words) - over)]
             # The truncated text may tokenize differently.
             tokens = _pair(model, template, query, words, model.detokenize(words))

@@ -143,7 +143,7 @@ class EngineProcess(EngineConnection):
 def _failure(answer: EngineAnswer) -> PunaError:
     assert isinstance(answer, Failed)
     if answer.fault == "length":
-        return PromptTooLong(answer.message)
+        return PromptTooLong(answer.message, answer.tokens, answer.limit)
     if answer.fault == "request":
         return BadRequest(answer.message, answer.field)
     return EngineGone(answer.message) if answer.fault == "gone" else PunaError(answer.message)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.budget import PrefillChunk, cut_middle, kept_tokens, older_half, share, surplus
-from puna.errors import BadRequest
+from puna.engine.budget import PrefillChunk, check_cut, cut_middle, kept_tokens, older_half, share, surplus
+from puna.errors import PromptTooLong
 from puna.options import Options
 from puna.types import Job
 
@@ -38,8 +38,9 @@ def test_a_fitted_prompt_keeps_both_ends_and_leaves_room(
 
 @pytest.mark.parametrize("forbidden", ["truncate", "shift"])
 def test_a_prompt_that_may_not_be_cut_is_refused(forbidden: str) -> None:
-    with pytest.raises(BadRequest, match="exceeds the context length"):
+    with pytest.raises(PromptTooLong, match="exceeds the context length") as refused:
         surplus(20, job(**{forbidden: False}), num_ctx=10, has_bos=False)
+    assert (refused.value.tokens, refused.value.limit) == (20, 9)
 
 
 def test_ollamas_numbers() -> None:
@@ -111,5 +112,10 @@ def test_what_is_not_read_would_have_been_cut_out(num_ctx: int, num_keep: int, m
 
 def test_a_short_text_is_read_whole_and_a_hopeless_one_refused() -> None:
     assert cut_middle("x" * 400, job(), num_ctx=10) == "x" * 400
-    with pytest.raises(BadRequest, match="exceeds the context length"):
-        cut_middle("x" * 1000, job(truncate=False), num_ctx=10)
+    text, forbidden = "x" * 10_000, job(truncate=False)
+    cut = cut_middle(text, forbidden, num_ctx=10)
+    check_cut(text, cut, len(cut), job(), num_ctx=10)
+    for tokens, estimate in ((len(cut), 10_000), (len(cut) // 2, 5_000), (0, 10)):
+        with pytest.raises(PromptTooLong, match="exceeds the context length") as refused:
+            check_cut(text, cut, tokens, forbidden, num_ctx=10)
+        assert (refused.value.tokens, refused.value.limit) == (estimate, 9)

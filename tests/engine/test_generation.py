@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from puna.engine import start
-from puna.errors import BadRequest, EngineGone, LoadFailed
+from puna.errors import BadRequest, EngineGone, LoadFailed, PromptTooLong
 from puna.load import LoadSpec
 from puna.types import Begun, Delta
 from tests.engine.asking import ask, job, loaded, schema
@@ -124,8 +124,11 @@ async def test_a_prompt_longer_than_the_context(shaped: Path) -> None:
         cut = await ask(engine, "a" * 500, num_predict=4)
         assert cut.finish.prompt_tokens < 64
         for forbidden in ({"truncate": False}, {"shift": False}):
-            with pytest.raises(BadRequest, match="exceeds the context length"):
-                await ask(engine, "a" * 500, **forbidden)
+            for length in (500, 50_000):
+                with pytest.raises(PromptTooLong, match="exceeds the context length") as refused:
+                    await ask(engine, "a" * length, **forbidden)
+                assert refused.value.limit == 63
+                assert length <= refused.value.tokens <= 1.1 * length
         assert (await ask(engine, "still alive", num_predict=2)).finish.eval_tokens == 2
 
 

@@ -67,8 +67,9 @@ def line(error: Exception, request_id: str) -> bytes:
     """The JSON object for `error`."""
     message = sentence(error)
     if isinstance(error, PromptTooLong):
-        # Agents recognise Anthropic's wording, and shorten the conversation.
-        message = f"prompt is too long: {message}"
+        # Agents recognise Anthropic's wording, and shorten the conversation by the difference.
+        counts = f"{error.tokens} tokens > {error.limit} maximum"
+        message = f"prompt is too long: {counts if error.tokens else message}"
     details = {"error_code": error.code} if isinstance(error, Unthreaded) else {}
     return _error_body(status_of(error), message, request_id, details)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from puna.access import AccessDenied, ModelForbidden, TooMany
-from puna.errors import BadRequest, NotFound
+from puna.errors import BadRequest, NotFound, PromptTooLong
 from puna.server.errors import handlers, headers, sentence, status_of
 from puna.server.json_response import JSON, encode
 
@@ -44,7 +44,17 @@ def line(error: Exception, names: FieldNames = str) -> bytes:
     """The JSON object for `error`."""
     param, code = _param_and_code(error, names)
     kind = error.resource if isinstance(error, TooMany) else ""
-    return _error_body(sentence(error), status_of(error), param, code, kind)
+    return _error_body(message_of(error), status_of(error), param, code, kind)
+
+
+def message_of(error: Exception) -> str:
+    """The message for the client. Agents recognise OpenAI's wording, and shorten the conversation."""
+    if isinstance(error, PromptTooLong) and error.tokens:
+        return (
+            f"This model's maximum context length is {error.limit} tokens. However, your messages resulted "
+            f"in {error.tokens} tokens. Please reduce the length of the messages."
+        )
+    return sentence(error)
 
 
 async def on_error(request: Request, error: Exception) -> Response:

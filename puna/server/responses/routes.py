@@ -15,12 +15,11 @@ from puna.access import caller
 from puna.inference import ChatInput, Inference, priority
 from puna.server.body import decode_body
 from puna.server.context import num_ctx
-from puna.server.errors import sentence
 from puna.server.framing import ObjectStream, WholeResponse
 from puna.server.json_response import JSON, encode, json_response
 from puna.server.methods import Only
 from puna.server.named_events import NAMED_EVENTS, stream_events, whole_response
-from puna.server.openai.errors import MIDDLEWARE, use_field_names
+from puna.server.openai.errors import MIDDLEWARE, message_of, use_field_names
 from puna.server.responses.conversion import FunctionOffer, chat_input, function_offer
 from puna.server.responses.errors import invalid
 from puna.server.responses.events import ResponseEvents
@@ -71,7 +70,7 @@ async def create(request: Request) -> ObjectStream | WholeResponse:
     if not body.stream:
         return WholeResponse(whole_response(answer, events))
     return ObjectStream(
-        stream_events(answer, events), NAMED_EVENTS, lambda error: events.fail(sentence(error))
+        stream_events(answer, events), NAMED_EVENTS, lambda error: events.fail(message_of(error))
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from typing import Any
 
@@ -141,7 +142,10 @@ def test_a_context_that_is_full_ends_the_answer(claude: httpx.Client):
 def test_a_prompt_that_does_not_fit_is_refused_in_words_that_agents_know(claude: httpx.Client):
     refused = ask(claude, model="narrow", messages=[{"role": "user", "content": "too long " * 100}])
     assert refused.status_code == 400
-    assert refused.json()["error"]["message"].startswith("prompt is too long: ")
+    words = refused.json()["error"]["message"]
+    counts = re.fullmatch(r"prompt is too long: (\d+) tokens > (\d+) maximum", words)
+    assert counts, words
+    assert int(counts[1]) > 800 > int(counts[2])
 
 
 def test_leaving_a_stream_ends_the_answer(claude: httpx.Client):

@@ -114,7 +114,7 @@ def told(answer: httpx.Response) -> dict[str, Any]:
         (complete(best_of=3), "best_of", "best_of is not supported"),
         (complete(logprobs=21), "logprobs", "between 0 and 20"),
         (complete(logprobs=1, echo=True, suffix="end"), "suffix", "exclude each other"),
-        (complete(logprobs=1, echo=True, prompt="long " * 5000), "prompt", "exceeds the context length"),
+        (complete(logprobs=1, echo=True, prompt="long " * 5000), "prompt", "maximum context length is"),
         (complete(prompt=[3, 1_000_000]), "prompt[1]", "token 1000000 at place 1"),
         (embed(input=None), "input", "input is required"),
         (embed(input=[]), "input", "input is required"),

@@ -44,7 +44,12 @@ def test_an_unknown_model(client: httpx.Client, stream: bool):
         ({"background": True}, "background", "unsupported_parameter", "not supported"),
         ({"input": [{"type": "computer_call"}]}, "input[0]", "unsupported_value", "computer_call"),
         ({"previous_response_id": "resp_1"}, "previous_response_id", "previous_response_not_found", "resp_1"),
-        ({"model": "narrow", "input": "too long " * 100}, "input", "context_length_exceeded", "context"),
+        (
+            {"model": "narrow", "input": "too long " * 100},
+            "input",
+            "context_length_exceeded",
+            "However, your messages resulted in",
+        ),
         ({"text": SHAPED}, "text.format.schema", "invalid_value", "invalid JSON schema"),
         ({"tools": [TOOL]}, "tools", "invalid_value", "does not support tools"),
         ({"model": "caller", "tools": [LISTED]}, "tools", "invalid_value", 'its type must be "object"'),
