@@ -64,7 +64,13 @@ class BatchLoop:
     @property
     def busy(self) -> bool:
         """Whether a step would do anything: not while all requests wait for the encoder or for files."""
-        return self._scheduler.busy and not (self._idle and self.waits and not self._cache.offload.arrived)
+        return self._scheduler.busy and not (self._idle and self.waits and not self._arrived)
+
+    @property
+    def _arrived(self) -> bool:
+        """Whether a picture was encoded or a file was read since the last step began."""
+        encoded = self._encoder_cache is not None and self._encoder_cache.arrived
+        return encoded or self._cache.offload.arrived
 
     @property
     def waits(self) -> bool:
@@ -89,8 +95,10 @@ class BatchLoop:
         """One round for all requests."""
         self._idle, self._cache.offload.arrived = True, False
         self._admit()
-        if self._encoder_cache is not None and self._evaluate_media(self._encoder_cache):
-            self._idle = False
+        if self._encoder_cache is not None:
+            self._encoder_cache.arrived = False
+            if self._evaluate_media(self._encoder_cache):
+                self._idle = False
         batch = self._scheduler.schedule()
         if batch.shares:
             self._idle = False

@@ -123,6 +123,8 @@ class EncoderCache:
         """Of the spans whose sequences wait. Another sequence with the same picture tries again."""
         self._first_id = n_vocab
         self.encoding = False
+        self.arrived = False
+        """Whether an output, or a failure, has come since the step began."""
         self._queue: SimpleQueue[tuple[Medium, MediaSpan]] = SimpleQueue()
         start_thread(self._work)
 
@@ -187,11 +189,11 @@ class EncoderCache:
                 self._post(partial(self._store, span.key[0], parts))
 
     def _fail(self, span: MediaSpan, message: str) -> None:
-        self.encoding = False
+        self.encoding, self.arrived = False, True
         self._failures[span] = message
 
     def _store(self, digest: bytes, parts: list[NDArray[np.float32]]) -> None:
-        self.encoding = False
+        self.encoding, self.arrived = False, True
         for number, rows in enumerate(parts):
             key = (digest, number, len(rows))
             replaced = self._vectors.pop(key, None)

@@ -119,6 +119,22 @@ async def test_others_go_on_while_a_file_is_read(shaped: Path, tmp_path: Path) -
         assert (await waiting).agrees(first)
 
 
+async def test_pictures_are_encoded_while_a_file_is_read(tmp_path: Path) -> None:
+    model, projector = vision_model(tmp_path)
+    folder = tmp_path / "cache"
+    first = await asked(model, folder, projector=projector)
+    (file,) = files(folder)
+    async with loaded(model, disk=folder, projector=projector) as engine:
+        file.unlink()
+        os.mkfifo(file)
+        waiting = asyncio.create_task(ask(engine, PROMPT, num_predict=8, logprobs=2))
+        two = ask(engine, SIGHT * 2, media=(CAT, DOG), num_predict=2)
+        assert (await asyncio.wait_for(two, 60)).finish.encoded == 2
+        assert not waiting.done()
+        await asyncio.to_thread(file.write_bytes, b"")
+        assert (await waiting).agrees(first)
+
+
 async def test_an_engine_that_loses_a_sequence_has_it_on_disk(shaped: Path, tmp_path: Path) -> None:
     """Neither the pool nor the memory beside it has room for all of these."""
     async with loaded(shaped, num_ctx=256, pool=512, cache=300 << 10, disk=tmp_path) as engine:
