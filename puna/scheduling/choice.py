@@ -133,32 +133,33 @@ def check_options(options: Options, devices: Sequence[str]) -> None:
     there = len(devices)
     words = f"this machine has {there} GPU{'s' * (there != 1)}"
     if options.main_gpu is not None and options.main_gpu >= there:
-        raise _bad_option("main_gpu", f"it is {options.main_gpu}, and {words}, counted from 0")
+        raise bad_option("main_gpu", f"it is {options.main_gpu}, and {words}, counted from 0")
     if options.replicas > there:
-        raise _bad_option("replicas", f"it is {options.replicas}, and {words}")
+        raise bad_option("replicas", f"it is {options.replicas}, and {words}")
     shares = options.tensor_split
     if shares and options.replicas > 1:
-        raise _bad_option("replicas", "each would be on one GPU, and tensor_split divides the model")
+        raise bad_option("replicas", "each would be on one GPU, and tensor_split divides the model")
     if len(shares) > there:
-        raise _bad_option("tensor_split", f"it is for {len(shares)} GPUs, and {words}")
+        raise bad_option("tensor_split", f"it is for {len(shares)} GPUs, and {words}")
     if shares and not (all(0 <= share < math.inf for share in shares) and sum(shares) > 0):
-        raise _bad_option("tensor_split", "it must have one number from 0 on for each GPU, not all 0")
+        raise bad_option("tensor_split", "it must have one number from 0 on for each GPU, not all 0")
     names = {_HOST, *devices}
-    for rule in options.override_tensor:
-        pattern, name = _rule(rule)
+    for text in options.override_tensor:
+        pattern, name = rule(text)
         if name not in names:
-            raise _bad_option("override_tensor", f'"{name}" is not one of {", ".join(sorted(names))}')
+            raise bad_option("override_tensor", f'"{name}" is not one of {", ".join(sorted(names))}')
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise _bad_option("override_tensor", f'"{pattern}" is no regular expression: {error}') from None
+            raise bad_option("override_tensor", f'"{pattern}" is no regular expression: {error}') from None
 
 
-def _bad_option(option: str, why: str) -> BadRequest:
+def bad_option(option: str, why: str) -> BadRequest:
+    """The error for an option that does not suit this machine or model."""
     return BadRequest(f'option "{option}" cannot be followed: {why}', f"options.{option}")
 
 
-def _rule(text: str) -> tuple[str, str]:
+def rule(text: str) -> tuple[str, str]:
     """The pattern and the name of a memory in "pattern=name" (llama.cpp's --override-tensor)."""
     pattern, _, name = text.rpartition("=")
     return pattern, name.strip()
@@ -222,7 +223,7 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
         beside = estimate_projector(projector.metadata, projector.size, spec.num_ctx) - ENCODER_CACHE
         host += ENCODER_CACHE
     beside += drafter_size(facts, spec)
-    on_host = [re.compile(pattern) for pattern, name in map(_rule, spec.override_tensor) if name == _HOST]
+    on_host = [re.compile(pattern) for pattern, name in map(rule, spec.override_tensor) if name == _HOST]
     return load_of(
         facts.tensors,
         facts.metadata,
@@ -239,7 +240,7 @@ def _engine_placement(placement: Placement, machine: Machine, options: Options, 
     used = {d.name: size for d, size in zip(machine.devices, placement.split, strict=True) if size}
     if not used:
         return Placed()
-    rules: list[tuple[str, str]] = list(map(_rule, options.override_tensor))
+    rules: list[tuple[str, str]] = list(map(rule, options.override_tensor))
     named = {name: 0 for _, name in rules if name != _HOST and name not in used}
     there = range(blocks)[: max(0, options.n_cpu_moe)]
     if apart := sorted({*there, *placement.experts_on_host}):

@@ -25,6 +25,7 @@ from puna.scheduling.idle import IdleWork
 from puna.scheduling.learned import DryRuns
 from puna.scheduling.loads import Loads
 from puna.scheduling.machine import Watch
+from puna.scheduling.patterns import Patterns
 from puna.scheduling.plan import check_kv_cache_type, serves, widen
 from puna.scheduling.queue import LeaseRequest, Queue
 from puna.scheduling.replicas import Replicas
@@ -74,6 +75,7 @@ class Scheduler:
         self._loads = Loads(settings, self._fleet, self._watch, self._dry_runs)
         self._replicas = Replicas(self._fleet, self._loads)
         self._idle = IdleWork(prepare, lambda: self.unfinished > 0 or self._stopping) if prepare else None
+        self._patterns = Patterns()
         self._queue = Queue()
         self._retry_after = RetryAfter()
         self._draining: set[Runner] = set()
@@ -117,6 +119,7 @@ class Scheduler:
         )
         if devices := self._watch.seen.devices:
             check_options(options, [device.name for device in devices])
+        await self._patterns.check(options, request.facts)
         check_kv_cache_type(request.facts, options, self._settings)
         if options.replicas > 1 or len(self._fleet.replicas(request.facts.key)) > 1:
             request.prompt = blocks(prompt())

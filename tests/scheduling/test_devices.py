@@ -10,6 +10,7 @@ import pytest
 from puna.errors import BadRequest
 from puna.library import Model
 from puna.options import Options
+from puna.scheduling import patterns
 from puna.scheduling.choice import Choice, choose
 from puna.scheduling.facts import Facts
 from puna.scheduling.learned import LearnedSizes
@@ -233,3 +234,20 @@ def test_overhead_stays_free():
     )
     assert plain.devices[0].free - kept.devices[0].free == 100 * M
     assert replace(plain.devices[0], free=0) == replace(kept.devices[0], free=0)
+
+
+async def test_a_pattern_that_takes_for_ever_stalls_nobody(model: Model, monkeypatch: pytest.MonkeyPatch):
+    cards, scheduler = on_cards(300)
+    with monkeypatch.context() as soon:
+        soon.setattr(patterns, "_PATIENCE", 0.5)
+        with pytest.raises(BadRequest, match="takes too long") as refused:
+            async with scheduler.lease(model, Options(override_tensor=(r"(.|.)*!=CPU",)), None):
+                pass
+    assert refused.value.field == "options.override_tensor"
+    rules = (r"blk\.0\.ffn=CPU", "(=CPU")
+    async with scheduler.lease(model, Options(override_tensor=rules[:1]), None):
+        assert cards.launches[0].spec.override_tensor == rules[:1]
+    with pytest.raises(BadRequest, match="no regular expression"):
+        async with scheduler.lease(model, Options(override_tensor=rules), None):
+            pass
+    await scheduler.close()
