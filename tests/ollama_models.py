@@ -41,6 +41,8 @@ def rewritten(
     for name, value in (more or {}).items():
         if isinstance(value, list):
             writer.add_array(name, value)
+        elif isinstance(value, str):
+            writer.add_string(name, value)
         else:
             kind = GGUFValueType.FLOAT32 if isinstance(value, float) else GGUFValueType.UINT32
             writer.add_key_value(name, value, kind)
@@ -56,6 +58,17 @@ def rewritten(
         writer.add_tensor(name, np.ascontiguousarray(values), raw_dtype=kind)
     finish(writer)
     return target
+
+
+def assert_same(made: Path, wanted: Path) -> None:
+    """The two files have the same metadata, and the same numbers in tensors of the same names and shapes."""
+    files = [GGUFReader(path) for path in (made, wanted)]
+    values = [{field.name: field.contents() for field in file.fields.values()} for file in files]
+    assert values[0] == values[1]
+    one, other = ({tensor.name: tensor.data for tensor in file.tensors} for file in files)
+    assert one.keys() == other.keys()
+    for name in other:
+        np.testing.assert_array_equal(one[name], other[name], name)
 
 
 _GEMMA3 = {

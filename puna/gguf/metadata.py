@@ -90,6 +90,17 @@ class Metadata(msgspec.Struct, frozen=True):
         names = [tensor.name for tensor in self.tensors]
         return "token_embd.weight" in names and any(name.startswith(("v.", "mm.")) for name in names)
 
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """What a projector reads, whether its file has a language model, too: "vision", "audio"."""
+        if self.projector_inside:
+            vision, audio = True, any(tensor.name.startswith("a.") for tensor in self.tensors)
+        else:
+            # A projector without audio keys is for images.
+            audio = self.values.get("clip.has_audio_encoder")
+            vision = self.values.get("clip.has_vision_encoder", not audio)
+        return ("vision",) * bool(vision) + ("audio",) * bool(audio)
+
     def get(self, key: str, default: Any = None) -> Any:
         return self.values.get(key, default)
 

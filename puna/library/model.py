@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
-PROJECTOR_INSIDE = ("gemma3", "qwen25vl", "qwen35", "qwen35moe", "qwen3vl", "qwen3vlmoe")
+PROJECTOR_INSIDE = ("gemma3", "gemma4", "qwen25vl", "qwen35", "qwen35moe", "qwen3vl", "qwen3vlmoe")
 """Architectures whose projector the engine can read from the model's GGUF file."""
 
 _LONGEST = 64 << 20
@@ -197,10 +197,7 @@ class Model:
         if any(key in self.metadata.values for key in _FILL_IN) or ".Suffix" in (self.template or ""):
             capabilities.append("insert")
         if self.projectors:
-            # A projector without audio keys is for images.
-            audio = cached_metadata(self.projectors[0]).values.get("clip.has_audio_encoder")
-            vision = cached_metadata(self.projectors[0]).values.get("clip.has_vision_encoder", not audio)
-            capabilities += ["vision"] * bool(vision) + ["audio"] * bool(audio)
+            capabilities += cached_metadata(self.projectors[0]).encoders
         return tuple(capabilities)
 
     def _layers(self, kind: str) -> list[Layer]:

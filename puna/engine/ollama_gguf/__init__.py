@@ -16,6 +16,7 @@ from puna.engine.ollama_gguf import (
     arctic_embed2,
     gemma3,
     gemma3n,
+    gemma4,
     glm4moelite,
     gptoss,
     laguna,
@@ -46,6 +47,7 @@ _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "bert": arctic_embed2.text,
     "gemma3": gemma3.text,
     "gemma3n": gemma3n.text,
+    "gemma4": gemma4.text,
     "glm4moelite": glm4moelite.text,
     "gptoss": gptoss.text,
     "laguna": laguna.text,
@@ -64,6 +66,7 @@ _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
 }
 _INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "gemma3": gemma3.projector,
+    "gemma4": gemma4.projector,
     "qwen25vl": qwen25vl.projector,
     "qwen35": qwen3vl.projector,
     "qwen35moe": qwen3vl.projector,

@@ -24,10 +24,11 @@ _SIZES = ("block_count", "embedding_length", "feed_forward_length", "image_size"
 _SIZES += ("attention.head_count", "attention.layer_norm_epsilon")
 
 
-def sizes(file: GGUFFile, architecture: str) -> dict[str, bytes]:
-    """The sizes of the projector in a file of `architecture`, under libmtmd's keys."""
-    values = copy_keys(file, {f"clip.vision.{size}": f"{architecture}.vision.{size}" for size in _SIZES})
-    return values | copy_keys(file, {"clip.vision.projection_dim": f"{architecture}.embedding_length"})
+def sizes(file: GGUFFile, architecture: str, encoder: str = "vision") -> dict[str, bytes]:
+    """The sizes of an encoder, "vision" or "audio", in a file of `architecture`, under libmtmd's keys."""
+    keys = {f"clip.{encoder}.{size}": f"{architecture}.{encoder}.{size}" for size in _SIZES}
+    keys[f"clip.{encoder}.projection_dim"] = f"{architecture}.embedding_length"
+    return copy_keys(file, keys)
 
 
 def colours(file: GGUFFile, architecture: str) -> dict[str, bytes]:
