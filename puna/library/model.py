@@ -27,7 +27,16 @@ _T = TypeVar("_T")
 _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
-PROJECTOR_INSIDE = ("gemma3", "gemma4", "qwen25vl", "qwen35", "qwen35moe", "qwen3vl", "qwen3vlmoe")
+PROJECTOR_INSIDE = (
+    "gemma3",
+    "gemma4",
+    "mistral3",
+    "qwen25vl",
+    "qwen35",
+    "qwen35moe",
+    "qwen3vl",
+    "qwen3vlmoe",
+)
 """Architectures whose projector the engine can read from the model's GGUF file."""
 
 _LONGEST = 64 << 20

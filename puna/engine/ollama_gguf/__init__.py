@@ -67,6 +67,7 @@ _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
 _INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "gemma3": gemma3.projector,
     "gemma4": gemma4.projector,
+    "mistral3": mistral3.projector,
     "qwen25vl": qwen25vl.projector,
     "qwen35": qwen3vl.projector,
     "qwen35moe": qwen3vl.projector,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -28,6 +28,8 @@ class Made:
     """In the file's order."""
     compute: Callable[..., Floats] | None = None
     """Makes it, in F32, of their values, whose axes are in numpy's order. None: their bytes, joined."""
+    rows: Sequence[int] | None = None
+    """Only these rows of the matrices, in this order; each is a part of its own. None: all."""
 
 
 @dataclass

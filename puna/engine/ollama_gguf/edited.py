@@ -58,7 +58,7 @@ class EditedFile:
         if left <= 0:
             return _copy(bytes(min(padded - at, len(buffer))), buffer)
         source = self._sources[index]
-        if source.compute is None and len(source.names) == 1:
+        if source.compute is source.rows is None and len(source.names) == 1:
             return self._file.read_into(buffer[:left], self._file.tensors[source.names[0]], at)
         if self._made[0] != index:
             self._made = (index, b"".join(self._tensors[index].data()))
@@ -89,12 +89,20 @@ def _stored_tensor(file: GGUFFile, name: str, source: Made) -> StoredTensor:
     for part in parts:
         if part.type_name not in TYPE_NUMBERS:
             raise LoadFailed(f"unable to load model: tensor {part.name} has an unknown type")
+    if source.rows is not None:
+        parts = [_row(part, row) for part in parts for row in source.rows]
     if source.compute is not None:
         data = partial(_computed, file, parts, source)
         return StoredTensor(name, source.shape, _F32, prod(source.shape) * 4, data)
     kind = TYPE_NUMBERS[parts[0].type_name]
     size = sum(part.size for part in parts) * prod(source.shape) // sum(prod(part.shape) for part in parts)
     return StoredTensor(name, source.shape, kind, size, partial(_copied, file, parts, size))
+
+
+def _row(matrix: TensorInfo, row: int) -> TensorInfo:
+    columns, rows = matrix.shape
+    size = matrix.size // rows
+    return TensorInfo(matrix.name, (columns,), matrix.type_name, matrix.offset + row * size, size)
 
 
 def _copied(file: GGUFFile, parts: list[TensorInfo], size: int) -> Iterator[bytes]:

@@ -1,10 +1,14 @@
-"""The language model of a Mistral 3 (file: Ollama llama/compat, handle_mistral3)."""
+"""Mistral 3 (file: Ollama llama/compat, handle_mistral3 and …_clip; convert/convert_mistral.go)."""
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import Edit, copy_keys, without
-from puna.engine.ollama_gguf.projectors import INSIDE
-from puna.gguf import GGUFFile, string
+import re
+
+import numpy as np
+
+from puna.engine.ollama_gguf.edit import Edit, Made, columns_rows, copy_keys, number, texts, without
+from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, MEAN, STD, projector_tensors, sizes
+from puna.gguf import GGUFFile, f32, flag, string, u32
 
 _KEYS = {
     "mistral3.rope.scaling.yarn_beta_fast": "mistral3.rope.scaling.beta_fast",
@@ -13,6 +17,18 @@ _KEYS = {
     "mistral3.attention.temperature_scale": "mistral3.rope.scaling_beta",
 }
 _PRE = "tokenizer.ggml.pre"
+_NAMES = {
+    "v.patch_conv.": "v.patch_embd.",
+    "v.encoder_norm.": "v.pre_ln.",
+    ".attn_output.": ".attn_out.",
+    ".attn_norm.": ".ln1.",
+    ".ffn_norm.": ".ln2.",
+    "mm.linear_1.": "mm.1.",
+    "mm.linear_2.": "mm.2.",
+    "mm.norm.": "mm.input_norm.",
+    "mm.patch_merger.merging_layer.": "mm.patch_merger.",
+}
+_ROTATED = re.compile(r"v\.blk\.\d+\.attn_[qk]\.weight")
 
 
 def text(file: GGUFFile) -> Edit | None:
@@ -24,3 +40,35 @@ def text(file: GGUFFile) -> Edit | None:
     if file.metadata.get(_PRE) in (None, "", "default"):
         values[_PRE] = string("tekken")
     return Edit(tensors, values)
+
+
+def projector(file: GGUFFile) -> Edit:
+    """The projector alone, in libmtmd's form, with the embedding that ends a row of a picture."""
+    values = CLIP | sizes(file, "mistral3")
+    values.setdefault("clip.vision.attention.layer_norm_epsilon", f32(1e-5))
+    values |= {
+        "clip.projector_type": string("pixtral"),
+        "clip.use_silu": flag(True),
+        "clip.vision.spatial_merge_size": u32(number(file, "mistral3.spatial_merge_size", 2)),
+        "clip.vision.image_mean": MEAN,
+        "clip.vision.image_std": STD,
+    }
+    tensors = projector_tensors(file, _NAMES, ("v.patch_embd.weight",))
+    heads = number(file, "mistral3.vision.attention.head_count")
+    for name in filter(_ROTATED.fullmatch, tensors):
+        tensors[name] = _in_pairs(file, name, heads)
+    embeddings, names = "token_embd.weight", texts(file, "tokenizer.ggml.tokens")
+    columns, rows = columns_rows(file, embeddings)
+    if b"[IMG_BREAK]" in names[:rows]:
+        row = names.index(b"[IMG_BREAK]")
+        tensors["v.token_embd.img_break"] = Made((embeddings,), (columns,), lambda row: row, rows=(row,))
+    return Edit(tensors, values, inherits=False)
+
+
+def _in_pairs(file: GGUFFile, name: str, heads: int) -> str | Made:
+    """A matrix whose rows are rotated in pairs: side by side for libmtmd, half a head apart in the file."""
+    rows = columns_rows(file, name)[1]
+    if not heads or rows % (2 * heads):
+        return name
+    order = np.arange(rows).reshape(heads, 2, -1).swapaxes(1, 2).ravel()
+    return Made((name,), file.tensors[name].shape, rows=order.tolist())

@@ -20,6 +20,10 @@ CLIP: dict[str, bytes] = {
 HALF = f32((0.5, 0.5, 0.5))
 """The mean and the deviation by which most encoders normalise colours."""
 
+MEAN = f32((0.48145466, 0.4578275, 0.40821073))
+STD = f32((0.26862954, 0.26130258, 0.27577711))
+"""Those of CLIP."""
+
 _SIZES = ("block_count", "embedding_length", "feed_forward_length", "image_size", "patch_size")
 _SIZES += ("attention.head_count", "attention.layer_norm_epsilon")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from puna.engine.ollama_gguf.edit import Edit, columns_rows, copy_keys, copy_prefix, number, numbers, without
-from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, projector_tensors, sizes
-from puna.gguf import GGUFFile, f32, flag, i32, string, u32
+from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, MEAN, STD, projector_tensors, sizes
+from puna.gguf import GGUFFile, flag, i32, string, u32
 
 _NAMES = {
     "v.merger.ln_q.": "v.post_ln.",
@@ -13,8 +13,6 @@ _NAMES = {
     "v.patch_embd_1.weight": "v.patch_embd.weight.1",
 }
 _TO_F32 = ("v.patch_embd.weight", "v.patch_embd.weight.1")
-_MEAN = f32((0.48145466, 0.4578275, 0.40821073))
-_STD = f32((0.26862954, 0.26130258, 0.27577711))
 
 
 def text(file: GGUFFile) -> Edit:
@@ -44,7 +42,7 @@ def projector(file: GGUFFile) -> Edit:
         "clip.use_silu": flag(True),
         "clip.vision.n_wa_pattern": u32(first + 1),
         "clip.vision.image_size": u32(number(file, "qwen25vl.vision.image_size", 560)),
-        "clip.vision.image_mean": _MEAN,
-        "clip.vision.image_std": _STD,
+        "clip.vision.image_mean": MEAN,
+        "clip.vision.image_std": STD,
     }
     return Edit(projector_tensors(file, _NAMES, _TO_F32), values, inherits=False)

@@ -1,0 +1,29 @@
+"""A Mistral 3 with its projector inside answers as the two files do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from puna.engine.ollama_gguf import projector
+from puna.types import Image
+from tests import ollama_pixtral
+from tests.engine.asking import loaded
+from tests.engine.test_hearing import close, expected, likeliest
+from tests.ollama_models import assert_same
+
+CAT = Image(75, 70, np.random.default_rng(1).integers(0, 256, (70, 75, 3), np.uint8).tobytes())
+PROMPT = "Here is <__media__> and then?"
+
+
+async def test_it_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # The reference is libllama's own arithmetic.
+    monkeypatch.setenv("PUNA_KERNELS", "0")
+    two = ollama_pixtral.mistral3(tmp_path)
+    one = ollama_pixtral.inside(*two, tmp_path / "one.gguf")
+    with projector(str(one)) as path:
+        assert_same(Path(path), two[1])
+    async with loaded(one, projector=one, num_ctx=1024) as engine:
+        assert await likeliest(engine, PROMPT, CAT) == close(expected(two, PROMPT, CAT))
