@@ -62,10 +62,19 @@ def rewritten(
 
 def assert_same(made: Path, wanted: Path) -> None:
     """The two files have the same metadata, and the same numbers in tensors of the same names and shapes."""
-    files = [GGUFReader(path) for path in (made, wanted)]
-    values = [{field.name: field.contents() for field in file.fields.values()} for file in files]
+    values = [
+        {field.name: field.contents() for field in GGUFReader(path).fields.values()}
+        for path in (made, wanted)
+    ]
     assert values[0] == values[1]
-    one, other = ({tensor.name: tensor.data for tensor in file.tensors} for file in files)
+    assert_same_tensors(made, wanted)
+
+
+def assert_same_tensors(made: Path | str, wanted: Path) -> None:
+    """The two files have the same numbers in tensors of the same names and shapes."""
+    one, other = (
+        {tensor.name: tensor.data for tensor in GGUFReader(path).tensors} for path in (made, wanted)
+    )
     assert one.keys() == other.keys()
     for name in other:
         np.testing.assert_array_equal(one[name], other[name], name)

@@ -28,8 +28,10 @@ _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
 PROJECTOR_INSIDE = (
+    "deepseekocr",
     "gemma3",
     "gemma4",
+    "glmocr",
     "mistral3",
     "qwen25vl",
     "qwen35",

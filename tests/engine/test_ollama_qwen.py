@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gguf import GGUFReader
 
 from puna.engine.drafts import has_head
 from puna.engine.ollama_gguf import language_header, language_model, projector
@@ -20,7 +19,7 @@ from tests.engine.seeing import next_logprobs
 from tests.engine.test_vision import close, likeliest
 from tests.library.libllama import loaded as loaded_bare
 from tests.mtp_models import Family, random_mtp_model
-from tests.ollama_models import rewritten
+from tests.ollama_models import assert_same_tensors, rewritten
 from tests.vision_models import qwen3vl_model, qwen35_model
 
 CAT = Image(150, 140, np.random.default_rng(1).integers(0, 256, (140, 150, 3), np.uint8).tobytes())
@@ -28,17 +27,11 @@ PROMPT = "Here is <__media__> and then?"
 HYBRIDS: tuple[Family, ...] = ("qwen35", "qwen35moe")
 
 
-def same_tensors(path: str, expected: Path) -> bool:
-    """Whether a file has the tensors of another, whatever their types."""
-    new, old = ({one.name: one.data for one in GGUFReader(file).tensors} for file in (path, expected))
-    return new.keys() == old.keys() and all(np.array_equal(new[name], old[name]) for name in old)
-
-
 async def test_a_qwen_3_vl_with_its_projector_inside_sees(tmp_path: Path):
     text, sight = qwen3vl_model(tmp_path)
     one = ollama_qwen.qwen3vl(text, sight, tmp_path / "one.gguf")
     with projector(str(one)) as path:
-        assert same_tensors(path, sight)
+        assert_same_tensors(path, sight)
     expected = sorted(next_logprobs(text, sight, PROMPT, [CAT]), reverse=True)[:20]
     async with loaded(one, projector=one, num_ctx=1024) as engine:
         assert engine.info.vision
@@ -51,7 +44,7 @@ def test_an_older_qwen_3_vl_gets_the_values_of_its_family(tmp_path: Path):
     one = ollama_qwen.qwen3vl(text, sight, tmp_path / "one.gguf", without=lacking)
     with language_model(str(one)) as path:
         header = read_metadata(Path(path))
-        assert same_tensors(path, text)
+        assert_same_tensors(path, text)
         assert header.get("qwen3vl.n_deepstack_layers") == 2
         assert header.get("qwen3vl.rope.dimension_sections") == [24, 20, 20, 0]
 
@@ -60,7 +53,7 @@ async def test_a_qwen_3_5_with_its_projector_inside_sees(tmp_path: Path):
     text, sight = qwen35_model(tmp_path)
     one = ollama_qwen.qwen35(text, sight, tmp_path / "one.gguf")
     with projector(str(one)) as path:
-        assert same_tensors(path, sight)
+        assert_same_tensors(path, sight)
     expected = sorted(next_logprobs(text, sight, PROMPT, [CAT]), reverse=True)[:20]
     async with loaded(one, projector=one, num_ctx=1024) as engine:
         assert await likeliest(engine, PROMPT, CAT) == close(expected)
@@ -75,7 +68,7 @@ def test_a_qwen_3_5_is_read_with_its_mtp_layer(tmp_path: Path, family: Family, r
     with loaded_bare(tmp_path / "new.gguf") as bare:
         expected = bare.logits(tokens)
     with language_model(str(old)) as path:
-        assert same_tensors(path, tmp_path / "new.gguf")
+        assert_same_tensors(path, tmp_path / "new.gguf")
         header, written = language_header(old), read_metadata(Path(path))
         assert [(one.name, one.shape, one.type_name) for one in header.tensors] == [
             (one.name, one.shape, one.type_name) for one in written.tensors

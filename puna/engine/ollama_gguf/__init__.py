@@ -14,10 +14,12 @@ from pathlib import Path
 
 from puna.engine.ollama_gguf import (
     arctic_embed2,
+    deepseekocr,
     gemma3,
     gemma3n,
     gemma4,
     glm4moelite,
+    glmocr,
     gptoss,
     laguna,
     lfm2,
@@ -45,10 +47,12 @@ def _without_projector(file: GGUFFile) -> Edit | None:
 
 _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "bert": arctic_embed2.text,
+    "deepseekocr": deepseekocr.text,
     "gemma3": gemma3.text,
     "gemma3n": gemma3n.text,
     "gemma4": gemma4.text,
     "glm4moelite": glm4moelite.text,
+    "glmocr": glmocr.text,
     "gptoss": gptoss.text,
     "laguna": laguna.text,
     "lfm2": lfm2.text,
@@ -65,8 +69,10 @@ _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "qwen3vlmoe": qwen3vl.text,
 }
 _INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {
+    "deepseekocr": deepseekocr.projector,
     "gemma3": gemma3.projector,
     "gemma4": gemma4.projector,
+    "glmocr": glmocr.projector,
     "mistral3": mistral3.projector,
     "qwen25vl": qwen25vl.projector,
     "qwen35": qwen3vl.projector,
