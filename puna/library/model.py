@@ -32,6 +32,7 @@ PROJECTOR_INSIDE = (
     "gemma3",
     "gemma4",
     "glmocr",
+    "llama4",
     "mistral3",
     "qwen25vl",
     "qwen35",

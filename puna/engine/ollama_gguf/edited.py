@@ -100,8 +100,8 @@ def _stored_tensor(file: GGUFFile, name: str, source: Made) -> StoredTensor:
 
 
 def _row(matrix: TensorInfo, row: int) -> TensorInfo:
-    columns, rows = matrix.shape
-    size = matrix.size // rows
+    columns, *rows = matrix.shape
+    size = matrix.size // prod(rows)
     return TensorInfo(matrix.name, (columns,), matrix.type_name, matrix.offset + row * size, size)
 
 
