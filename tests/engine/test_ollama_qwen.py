@@ -67,7 +67,7 @@ def test_a_qwen_3_5_is_read_with_its_mtp_layer(tmp_path: Path, family: Family, r
     tokens = [5, 9, 2, 40, 33]
     with loaded_bare(tmp_path / "new.gguf") as bare:
         expected = bare.logits(tokens)
-    with language_model(str(old)) as path:
+    with language_model(str(old), mtp=True) as path:
         assert_same_tensors(path, tmp_path / "new.gguf")
         header, written = language_header(old), read_metadata(Path(path))
         assert [(one.name, one.shape, one.type_name) for one in header.tensors] == [
@@ -79,6 +79,16 @@ def test_a_qwen_3_5_is_read_with_its_mtp_layer(tmp_path: Path, family: Family, r
     assert has_head(LoadSpec(path=str(old), num_ctx=512, pool=512, parallel=1, rollback=3))
     with language_model(str(tmp_path / "new.gguf")) as path:
         assert path == str(tmp_path / "new.gguf")
+
+
+def test_an_mtp_layer_that_is_not_used_is_no_layer(tmp_path: Path):
+    """A placement on devices counts the layers that the file's own values name."""
+    random_mtp_model(tmp_path / "new.gguf", family="qwen35")
+    old = ollama_qwen.qwen35(tmp_path / "new.gguf", None, tmp_path / "old.gguf")
+    with language_model(str(old)) as path:
+        header = read_metadata(Path(path))
+    assert header.get("qwen35.block_count") == read_metadata(old).get("qwen35.block_count") == 2
+    assert not any(tensor.name.startswith(("mtp.", "blk.2.")) for tensor in header.tensors)
 
 
 def test_a_patch_embedding_of_another_shape_is_refused(tmp_path: Path):

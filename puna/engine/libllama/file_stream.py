@@ -48,16 +48,16 @@ _fopencookie, _fclose = _open()
 
 
 @contextmanager
-def opened(path: str) -> Iterator[str | ctypes.c_void_p]:
+def opened(path: str, *, mtp: bool) -> Iterator[str | ctypes.c_void_p]:
     """The language model in libllama's form, valid within the block: a path, or a `FILE *` that converts it.
 
-    Raises OSError, LoadFailed.
+    `mtp`: its MTP layer is used. Raises OSError, LoadFailed.
     """
     if _fopencookie is None:
-        with language_model(path) as readable:
+        with language_model(path, mtp=mtp) as readable:
             yield readable
         return
-    with edited(path) as file:
+    with edited(path, mtp=mtp) as file:
         if file is None:
             yield path
         else:

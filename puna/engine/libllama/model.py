@@ -64,7 +64,7 @@ class LlamaModel:
         if use_mmap is False or not allocate:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
-            with opened(path) as readable, packing(repack_file) as packed:
+            with opened(path, mtp=mtp) as readable, packing(repack_file) as packed:
                 # A dry run has no weights, and a device has a copy of its own.
                 tie_embeddings(allocate and not placed.devices and _ties_output(path))
                 if isinstance(readable, str):

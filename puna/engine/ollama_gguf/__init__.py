@@ -69,6 +69,11 @@ _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "qwen3vl": qwen3vl.text,
     "qwen3vlmoe": qwen3vl.text,
 }
+_DRAFTING: dict[str, Callable[[GGUFFile], Edit | None]] = {
+    "qwen35": qwen35.drafting,
+    "qwen35moe": qwen35.drafting,
+}
+"""With an MTP layer in a form of its own, which is loaded only where it drafts."""
 _INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "deepseekocr": deepseekocr.projector,
     "gemma3": gemma3.projector,
@@ -89,23 +94,23 @@ PROJECTOR_INSIDE = tuple(_INSIDE)
 
 
 @contextmanager
-def edited(path: str) -> Iterator[EditedFile | None]:
+def edited(path: str, *, mtp: bool = False) -> Iterator[EditedFile | None]:
     """The language model in libllama's form, valid within the block; None if the file has it already.
 
-    Raises OSError, LoadFailed.
+    `mtp`: with the MTP layer that has a form of its own. Raises OSError, LoadFailed.
     """
     with GGUFFile(Path(path)) as file:
-        edit = text_edit(file)
+        edit = text_edit(file, mtp=mtp)
         yield EditedFile(file, edit) if edit else None
 
 
 @contextmanager
-def language_model(path: str) -> Iterator[str]:
+def language_model(path: str, *, mtp: bool = False) -> Iterator[str]:
     """The path of the language model in libllama's form, valid within the block.
 
-    Raises OSError, LoadFailed.
+    `mtp`: with the MTP layer that has a form of its own. Raises OSError, LoadFailed.
     """
-    with GGUFFile(Path(path)) as file, _edited_copy(file, path, text_edit(file)) as readable:
+    with GGUFFile(Path(path)) as file, _edited_copy(file, path, text_edit(file, mtp=mtp)) as readable:
         yield readable
 
 
@@ -120,16 +125,17 @@ def projector(path: str) -> Iterator[str]:
 
 
 def language_header(path: Path) -> Metadata:
-    """The header of the language model in libllama's form. Raises OSError, LoadFailed."""
+    """The header of the language model in libllama's form, with its MTP layer. Raises OSError, LoadFailed."""
     with GGUFFile(path) as file:
-        edit = text_edit(file)
+        edit = text_edit(file, mtp=True)
         return edited_header(file, edit) if edit else file.metadata
 
 
-def text_edit(file: GGUFFile) -> Edit | None:
+def text_edit(file: GGUFFile, *, mtp: bool = False) -> Edit | None:
     """The changes for libllama; None if none are needed. Raises LoadFailed for an unsupported form."""
+    families = _TEXT | _DRAFTING if mtp else _TEXT
     architecture = file.metadata.get("general.architecture")
-    family = _TEXT.get(architecture) if isinstance(architecture, str) else None
+    family = families.get(architecture) if isinstance(architecture, str) else None
     edit = family(file) if family else None
     # A separate projector file has no token embeddings.
     if edit is None and "token_embd.weight" in file.tensors and _without_projector(file):

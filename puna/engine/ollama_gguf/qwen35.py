@@ -26,7 +26,7 @@ _EXPERT = re.compile(r"mtp\.layers\.0\.mlp\.experts\.(\d+)\.(gate|up|down)_proj\
 
 
 def text(file: GGUFFile) -> Edit | None:
-    """Removes the projector, renames the MTP layer, and adapts values; None if nothing changes."""
+    """Removes the projector and the MTP layer, and adapts values; None if nothing changes."""
     name = file.metadata.architecture
     tensors = without(file, *INSIDE, _MTP)
     renamed: dict[str, str | Made] = {
@@ -36,11 +36,18 @@ def text(file: GGUFFile) -> Edit | None:
     sections = numbers(file, f"{name}.rope.dimension_sections")
     if len(sections) == 3:
         values[f"{name}.rope.dimension_sections"] = i32([*sections, 0])
-    layers = number(file, f"{name}.block_count")
-    if head := _mtp_layer(file, f"blk.{layers}."):
-        renamed |= head
-        values |= {f"{name}.nextn_predict_layers": u32(1), f"{name}.block_count": u32(layers + 1)}
     return Edit(renamed, values) if values or renamed.keys() != file.tensors.keys() else None
+
+
+def drafting(file: GGUFFile) -> Edit | None:
+    """As `text`, with the MTP layer as one more block, so that there is one more than the file says."""
+    name, edit = file.metadata.architecture, text(file)
+    layers = number(file, f"{name}.block_count")
+    head = _mtp_layer(file, f"blk.{layers}.")
+    if edit and head:
+        more = {f"{name}.nextn_predict_layers": u32(1), f"{name}.block_count": u32(layers + 1)}
+        edit = Edit({**edit.tensors, **head}, edit.values | more)
+    return edit
 
 
 def _mtp_layer(file: GGUFFile, block: str) -> dict[str, str | Made]:
