@@ -73,7 +73,7 @@ async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
         parallel_calls=body.parallel_tool_calls is not False and not body.legacy,
         schema=body.schema(),
         think=body.think(),
-        # A model that cannot think ignores the template's `enable_thinking`.
+        # A model that cannot think ignores the fields of other servers.
         think_if_able=not (body.reasoning or body.reasoning_effort),
         logprobs=body.num_logprobs(),
         priority=priority(body.priority, body.service_tier),

@@ -18,6 +18,7 @@ from puna.server.openai.parts import (
     ResponseFormat,
     StreamOptions,
 )
+from puna.server.openai.reasoning import switch, think
 from puna.server.openai.tools import ToolChoice, choose, tool
 
 _INT64_MAX = 2**63 - 1
@@ -28,17 +29,8 @@ _TOKEN = re.compile(r"[0-9]{1,9}")
 _MAX_CHOICES = 128
 _MAX_LOGPROBS = 20
 _NO_LIMIT = -1
-_EFFORTS: dict[str, Think] = {
-    "none": False,
-    "minimal": "low",
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "max",
-    "ultra": "max",
-    "max": "max",
-}
-"""reasoning_effort by Ollama's levels (openai/openai.go, thinkFromReasoningEffort)."""
+_SWITCHES = ("enable_thinking", "thinking", "reasoning_effort")
+"""Variables of chat templates that switch reasoning."""
 
 
 class _TextRequest(OpenAIRequest, kw_only=True):
@@ -149,6 +141,12 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     modalities: list[str] | None = None
+    ollama_think: Any = msgspec.field(default=None, name="think")
+    """Ollama's field for it in its own API."""
+    thinking: Any = None
+    """DeepSeek's, GLM's and Kimi's: {"type": "disabled"}."""
+    enable_thinking: Any = None
+    """Qwen's."""
     chat_template_kwargs: dict[str, Any] | None = None
     functions: list[FunctionDefinition] | None = None
     function_call: str | dict[str, Any] | None = None
@@ -181,8 +179,9 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
             return think("reasoning.effort", self.reasoning.effort)
         if self.reasoning_effort:
             return think("reasoning_effort", self.reasoning_effort)
-        wish = (self.chat_template_kwargs or {}).get("enable_thinking")
-        return wish if isinstance(wish, bool) else None
+        template = self.chat_template_kwargs or {}
+        wishes = (self.ollama_think, self.thinking, self.enable_thinking, *map(template.get, _SWITCHES))
+        return next((found for found in map(switch, wishes) if found is not None), None)
 
     @property
     def legacy(self) -> bool:
@@ -260,16 +259,6 @@ class CompletionRequest(_TextRequest, kw_only=True):
         """Raises BadRequest when best_of differs from n."""
         if self.best_of is not None and self.best_of != self.choices:
             raise BadRequest("best_of is not supported unless it equals n", "best_of")
-
-
-def think(param: str, effort: str | None) -> Think:
-    """`think` for an effort in OpenAI's or Ollama's words. Raises BadRequest for any other."""
-    if not effort:
-        return None
-    if effort not in _EFFORTS:
-        message = f'invalid reasoning value: "{effort}" (must be one of {", ".join(_EFFORTS)})'
-        raise BadRequest(message, param)
-    return _EFFORTS[effort]
 
 
 def _function(index: int, given: ChatCompletionToolParam) -> dict[str, Any]:

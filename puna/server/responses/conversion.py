@@ -10,7 +10,7 @@ from puna.inference import ChatInput
 from puna.server.content import escape_markers
 from puna.server.fields import Fields, match_fields
 from puna.server.openai.parts import FunctionDefinition
-from puna.server.openai.requests import think
+from puna.server.openai.reasoning import think
 from puna.server.openai.tools import choose, tool
 from puna.server.responses.errors import invalid
 from puna.server.responses.items import CUSTOM_PARAMETERS, SEARCH, TOOL_ITEMS, ToolOrigin, qualified_name

@@ -141,11 +141,32 @@ def test_reasoning_is_switched_off(openai_http: httpx.Client):
     assert prompt_of(openai_http, model="thinker", reasoning_effort="high").endswith("assistant\n")
 
 
-def test_reasoning_is_switched_off_as_for_other_servers(openai_http: httpx.Client):
-    off = {"chat_template_kwargs": {"enable_thinking": False, "other": 1}}
+@pytest.mark.parametrize(
+    ("off", "on"),
+    [
+        (
+            {"chat_template_kwargs": {"enable_thinking": False}},
+            {"chat_template_kwargs": {"enable_thinking": 1}},
+        ),
+        ({"chat_template_kwargs": {"thinking": False}}, {"chat_template_kwargs": {"thinking": True}}),
+        (
+            {"chat_template_kwargs": {"reasoning_effort": "none"}},
+            {"chat_template_kwargs": {"reasoning_effort": "high"}},
+        ),
+        ({"think": False}, {"think": "high"}),
+        ({"think": "none", "enable_thinking": True}, {"think": True, "enable_thinking": False}),
+        ({"enable_thinking": False}, {"enable_thinking": True}),
+        ({"thinking": {"type": "disabled"}}, {"thinking": {"type": "enabled", "clear_thinking": True}}),
+        ({"thinking": False}, {"thinking": {"type": ["odd"]}, "think": 1, "enable_thinking": "perhaps"}),
+    ],
+)
+def test_reasoning_is_switched_off_as_for_other_servers(
+    openai_http: httpx.Client, off: dict[str, Any], on: dict[str, Any]
+):
     assert prompt_of(openai_http, model="thinker", **off).endswith("</think>\n\n")
     assert prompt_of(openai_http, model="thinker", reasoning_effort="low", **off).endswith("assistant\n")
-    on = {"chat_template_kwargs": {"enable_thinking": True}}
+    assert prompt_of(openai_http, model="thinker", **on).endswith("assistant\n")
+    # A model that cannot reason answers, too.
     assert told(openai_http, **on)["choices"][0]["message"]["content"] == SCRIPT
 
 
