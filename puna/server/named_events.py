@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from puna.inference import Answer, Begun, Piece, Summary
+from puna.inference import Begun, Piece, Summary
 from puna.server.framing import EVENTS, Framing
 from puna.server.heartbeat import HEARTBEAT, with_heartbeats
 from puna.server.json_response import encode
+from puna.server.searching import Searched, SearchingEvent
 
 NAMED_EVENTS = Framing(EVENTS.content_type, b"", b"")
 """For events already framed by `named_event`."""
@@ -45,6 +46,8 @@ class AnswerEvents(Protocol):
         """Empty for an empty piece."""
         ...
 
+    def searched(self, searched: Searched) -> bytes: ...
+
     def end(self, summary: Summary) -> bytes: ...
 
     def heartbeat(self) -> bytes:
@@ -53,7 +56,7 @@ class AnswerEvents(Protocol):
 
 
 async def stream_events(
-    answer: Answer, events: AnswerEvents, patience: float = HEARTBEAT
+    answer: AsyncGenerator[SearchingEvent, None], events: AnswerEvents, patience: float = HEARTBEAT
 ) -> AsyncGenerator[bytes, None]:
     """The events of the answer, and heartbeats after `patience` seconds of silence.
 
@@ -69,6 +72,8 @@ async def stream_events(
             event = b"" if begun else events.begin(prompt)
             if isinstance(item, Piece):
                 event += events.piece(item)
+            elif isinstance(item, Searched):
+                event += events.searched(item)
             elif isinstance(item, Summary):
                 event += events.end(item)
             elif begun:
@@ -78,7 +83,7 @@ async def stream_events(
                 yield event
 
 
-async def whole_response(answer: Answer, events: AnswerEvents) -> bytes:
+async def whole_response(answer: AsyncGenerator[SearchingEvent, None], events: AnswerEvents) -> bytes:
     """The answer as one JSON object."""
     async with aclosing(stream_events(answer, events)) as stream:
         async for _ in stream:

@@ -6,6 +6,7 @@ Sources: SearXNG docs/dev/search_api, Ollama api/types.go (WebSearchResponse, We
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin
@@ -56,8 +57,18 @@ class Web:
         self._remote = remote
         self._search_url = search_url
 
-    async def search(self, query: str, count: int) -> list[dict[str, str]]:
-        """At most `count` results: `title`, `url`, `content`. Raises NoSearchEngine, SearchFailed."""
+    @property
+    def searches(self) -> bool:
+        """Whether there is a search engine."""
+        return bool(self._search_url)
+
+    async def search(
+        self, query: str, count: int, allows: Callable[[str], bool] | None = None
+    ) -> list[dict[str, str]]:
+        """At most `count` results: `title`, `url`, `content`. Raises NoSearchEngine, SearchFailed.
+
+        `allows`: whether a result's URL is wanted.
+        """
         if not self._search_url:
             raise NoSearchEngine
         import httpx
@@ -73,7 +84,8 @@ class Web:
         try:
             results: list[Any] = answer.raise_for_status().json()["results"]
             fields = ("title", "url", "content")
-            return [{field: str(result.get(field) or "") for field in fields} for result in results[:count]]
+            found = [{field: str(result.get(field) or "") for field in fields} for result in results]
+            return [result for result in found if allows is None or allows(result["url"])][:count]
         except (httpx.HTTPStatusError, ValueError, KeyError, TypeError, AttributeError):
             raise SearchFailed(
                 f"the search engine at {self._search_url} gave no JSON (status {answer.status_code}): "

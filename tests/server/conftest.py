@@ -21,6 +21,7 @@ from tests.model_parts import FIRST_BYTE
 from tests.models import embedding_model, install, install_with_projector, scripted_model
 from tests.running import Server, keys_file, serving
 from tests.server.fetching import lookups
+from tests.server.search_engine import search_engine
 from tests.vision_models import vision_model
 
 SCRIPT = "The sky is blue: é 😀."
@@ -117,6 +118,13 @@ def hearing_http(hearing_server: Server) -> Iterator[httpx.Client]:
 def spelled(context: list[int]) -> str:
     """The text of a scripted model's byte tokens; words of its script and controls are left out."""
     return bytes(token - FIRST_BYTE for token in context if FIRST_BYTE <= token < FIRST_BYTE + 256).decode()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[str]:
+    """A search engine's address; it also has pages."""
+    with search_engine() as address:
+        yield address
 
 
 @pytest.fixture

@@ -6,60 +6,14 @@ import gzip
 import json
 import re
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from tests.running import serving
-
-PAGE = """<html><head><title>A &amp; B</title><style>p { color: red }</style></head><body>
-<h1>Heading</h1><p>First   words <a href="/next?x=1">next</a></p><script>alert(1)</script>
-<ul><li>one</li><li>two <a href="mailto:a@b.c">mail</a></li></ul></body></html>"""
-RESULTS = [{"title": f"T{n}", "url": f"http://r/{n}", "content": f"C{n}", "score": n} for n in range(20)]
-
-
-class Engine(BaseHTTPRequestHandler):
-    """Answers as a SearXNG server does, and has a page."""
-
-    def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        query = parse_qs(asked.query)
-        if asked.path == "/search" and query.get("format") == ["json"] and query["q"] == ["why?"]:
-            self._answer("application/json", json.dumps({"query": "why?", "results": RESULTS}))
-        elif asked.path == "/page":
-            self._answer("text/html; charset=utf-8", PAGE)
-        elif asked.path == "/text":
-            self._answer("text/plain", "plain words")
-        elif asked.path == "/picture":
-            self._answer("image/png", "x")
-        else:
-            self.send_error(403)
-
-    def _answer(self, kind: str, text: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def engine() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Engine)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_nobody_is_signed_in(http: httpx.Client):

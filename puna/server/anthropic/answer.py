@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from puna.inference import Answer, Begun, Call, Summary
 from puna.server.anthropic.requests import MessagesRequest
 from puna.server.ids import new_id
+from puna.server.searching import WEB_SEARCH, Searched
 
 
 class MessageUsage(msgspec.Struct):
@@ -22,6 +23,8 @@ class MessageUsage(msgspec.Struct):
     cache_read_input_tokens: int
     output_tokens: int
     output_tokens_details: dict[str, int] | UnsetType = UNSET
+    server_tool_use: dict[str, int] | UnsetType = UNSET
+    """Searches of the web, if there were any."""
 
 
 class MessageResponse(msgspec.Struct):
@@ -92,6 +95,25 @@ def tool_use(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
         "name": call.name,
         "input": arguments,
     }
+
+
+def search_blocks(searched: Searched) -> list[dict[str, Any]]:
+    """A search and its results, as blocks (Anthropic, Web search tool)."""
+    id = f"srvtoolu_{searched.id.removeprefix('call_')}"
+    call = {"type": "server_tool_use", "id": id, "name": WEB_SEARCH, "input": {"query": searched.query}}
+    content: Any = [
+        {
+            "type": "web_search_result",
+            "url": found["url"],
+            "title": found["title"],
+            "encrypted_content": "",
+            "page_age": None,
+        }
+        for found in searched.results
+    ]
+    if searched.error:
+        content = {"type": "web_search_tool_result_error", "error_code": searched.error}
+    return [call, {"type": "web_search_tool_result", "tool_use_id": id, "content": content}]
 
 
 def _usage(read: Begun | Summary, written: int) -> MessageUsage:

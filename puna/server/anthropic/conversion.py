@@ -8,16 +8,15 @@ from puna.errors import BadRequest
 from puna.inference import ChatInput, Think, ToolMode
 from puna.server.anthropic.conversation import conversation
 from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest, ToolChoiceParam, check
-from puna.server.anthropic.tools import ToolOffer, offer
+from puna.server.anthropic.tools import ToolOffer
 from puna.server.remote import Remote
 
 _MODES: dict[str, ToolMode] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
 
 
-async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
+async def chat_input(body: CountTokensRequest, tools: ToolOffer, remote: Remote) -> ChatInput:
     """`body` as inference's input. Raises BadRequest."""
     check(body)
-    tools = offer(body.tools or ())
     choice = body.tool_choice or ToolChoiceParam(type="auto")
     config = body.output_config
     format = (config and config.format) or body.output_format

@@ -14,10 +14,12 @@ from puna.server.anthropic.answer import (
     RequestFacts,
     ending,
     message_start,
+    search_blocks,
     tool_use,
 )
 from puna.server.json_response import encode
 from puna.server.named_events import NOT_STARTED, NamedEvent, named_event
+from puna.server.searching import Searched
 
 
 class MessageEvent(NamedEvent, kw_only=True):
@@ -51,6 +53,7 @@ class MessageEvents:
         self._more = MessageEvent("content_block_delta")
         """The event of the open block's next delta, reused."""
         self._called = False
+        self._searches = 0
 
     def begin(self, prompt: Begun) -> bytes:
         self.response = message_start(self._facts, prompt)
@@ -69,9 +72,23 @@ class MessageEvents:
             events += self._call(call)
         return events
 
+    def searched(self, searched: Searched) -> bytes:
+        self._searches += searched.error != "max_uses_exceeded"
+        call, results = search_blocks(searched)
+        started = self._tool_start({**call, "input": {}}, call["input"])
+        stopped = self._stop(call)
+        return (
+            started
+            + stopped
+            + self._about("content_block_start", content_block=results)
+            + self._stop(results)
+        )
+
     def end(self, summary: Summary) -> bytes:
         closed = self._close()
         delta, usage = ending(self._facts, summary, self._called)
+        if self._searches:
+            usage.server_tool_use = {"web_search_requests": self._searches, "web_fetch_requests": 0}
         self.response = replace(self.response, content=self._blocks, usage=usage, **delta)
         return closed + named_event(MessageEvent("message_delta", delta=delta, usage=usage)) + _STOPPED
 
@@ -102,15 +119,15 @@ class MessageEvents:
 
     def _call(self, call: Call) -> bytes:
         self._called = True
+        started = self._tool_start(tool_use(call, {}), call.arguments)
+        return started + self._stop(tool_use(call, call.arguments))
+
+    def _tool_start(self, block: dict[str, Any], arguments: dict[str, Any]) -> bytes:
+        """The begin of a block whose input is `arguments`."""
         closed = self._close()
-        written = encode(call.arguments).decode()
-        arguments = {"type": "input_json_delta", "partial_json": written}
-        return b"".join((
-            closed,
-            self._about("content_block_start", content_block=tool_use(call, {})),
-            self._about("content_block_delta", delta=arguments),
-            self._stop(tool_use(call, call.arguments)),
-        ))  # fmt: skip
+        delta = {"type": "input_json_delta", "partial_json": encode(arguments).decode()}
+        started = self._about("content_block_start", content_block=block)
+        return closed + started + self._about("content_block_delta", delta=delta)
 
     def _stop(self, block: dict[str, Any]) -> bytes:
         stopped = self._about("content_block_stop")

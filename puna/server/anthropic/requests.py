@@ -52,6 +52,10 @@ class AnthropicTool(Fields, kw_only=True):
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
+    max_uses: int | None = None
+    """Of a web search, as the next two."""
+    allowed_domains: list[str] | None = None
+    blocked_domains: list[str] | None = None
 
 
 class ToolChoiceParam(Fields, kw_only=True):

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from puna.errors import BadRequest
 from puna.server.anthropic.requests import AnthropicTool
+from puna.server.searching import TOOL, WEB_SEARCH, SearchLimits
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
@@ -17,22 +19,38 @@ class ToolOffer(msgspec.Struct, frozen=True):
     functions: list[dict[str, Any]]
     """Tools offered to the model."""
     missing: list[str]
-    """Names of Anthropic's server-side tools, which do not exist here."""
+    """Names of Anthropic's server-side tools that do not exist here."""
+    search: SearchLimits | None = None
+    """Of the search that the server runs; None if it runs none."""
 
 
-def offer(tools: Sequence[AnthropicTool]) -> ToolOffer:
-    """The tools to offer. Raises BadRequest for a tool without a name or schema."""
+def offer(tools: Sequence[AnthropicTool], *, searches: bool = False) -> ToolOffer:
+    """The tools to offer. Raises BadRequest for a tool without a name or schema.
+
+    `searches`: the server can search the web.
+    """
     functions: list[dict[str, Any]] = []
+    search: SearchLimits | None = None
     missing: list[str] = []
     for number, tool in enumerate(tools):
         known = _client_tool(tool.type)
         if tool.type in (None, "custom") or known:
             functions.append(_function(tool, known, f"tools[{number}]"))
-        elif not tool.type.startswith(_SEARCH):
+        elif searches and tool.type.startswith(f"{WEB_SEARCH}_"):
+            search = _limits(tool)
+        elif not tool.type.startswith(_TOOL_SEARCH):
             missing.append(tool.name or tool.type)
     # A client may define one with the same name.
     names = {function["function"]["name"] for function in functions}
-    return ToolOffer(functions, [name for name in missing if name not in names])
+    if WEB_SEARCH in names:
+        search = None
+    missing = [name for name in missing if name not in names]
+    return ToolOffer([*functions, TOOL] if search else functions, missing, search)
+
+
+def _limits(tool: AnthropicTool) -> SearchLimits:
+    limits = SearchLimits(allowed=tool.allowed_domains or [], blocked=tool.blocked_domains or [])
+    return limits if tool.max_uses is None else replace(limits, most=tool.max_uses)
 
 
 _Definition = tuple[str, dict[str, Any]]
@@ -98,5 +116,5 @@ _CLIENT_TOOLS = {
 }
 """Tools that the client runs, by the prefix of their types; types end in a date."""
 
-_SEARCH = "tool_search_tool_"
+_TOOL_SEARCH = "tool_search_tool_"
 """Type prefix of searches for deferred tools. They are not needed, because all tools are offered."""

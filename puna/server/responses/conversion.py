@@ -15,11 +15,14 @@ from puna.server.openai.tools import choose, tool
 from puna.server.responses.errors import invalid
 from puna.server.responses.items import CUSTOM_PARAMETERS, SEARCH, TOOL_ITEMS, ToolOrigin, qualified_name
 from puna.server.responses.requests import DEFAULT, InputTokensRequest, ResponsesRequest
+from puna.server.searching import TOOL, WEB_SEARCH, SearchLimits
 from puna.types import Message
 
+WEB_SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11")
+"""Types of web searches. The server runs them if it has a search engine."""
+
 HOSTED = (
-    "code_interpreter", "file_search", "image_generation", "mcp", "programmatic_tool_calling", "web_search",
-    "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11",
+    "code_interpreter", "file_search", "image_generation", "mcp", "programmatic_tool_calling", *WEB_SEARCHES
 )  # fmt: skip
 """Types of hosted tools. They do not exist here and are not offered."""
 
@@ -32,10 +35,15 @@ class FunctionOffer(NamedTuple):
 
     tools: list[dict[str, Any]]
     origins: dict[str, ToolOrigin]
+    search: SearchLimits | None = None
+    """Of the search that the server runs; None if it runs none."""
 
 
-def function_offer(body: InputTokensRequest) -> FunctionOffer:
-    """The functions in `tools` and in input items. Raises BadRequest."""
+def function_offer(body: InputTokensRequest, *, searches: bool = False) -> FunctionOffer:
+    """The functions in `tools` and in input items. Raises BadRequest.
+
+    `searches`: the server can search the web.
+    """
     lists = [("tools", body.tools or [])]
     if isinstance(body.input, list):
         lists += [
@@ -49,15 +57,23 @@ def function_offer(body: InputTokensRequest) -> FunctionOffer:
         for number, given in enumerate(tools)
         for function, origin in _tools(given, f"{where}[{number}]")
     }
-    return FunctionOffer(
-        [tool(function) for function, _ in found.values()],
-        {name: origin for name, (_, origin) in found.items() if origin != ToolOrigin("", name)},
-    )
+    tools = [tool(function) for function, _ in found.values()]
+    origins = {name: origin for name, (_, origin) in found.items() if origin != ToolOrigin("", name)}
+    wanted = [each for each in body.tools or () if each.get("type") in WEB_SEARCHES]
+    # A client may define one with the same name.
+    if not (searches and wanted) or WEB_SEARCH in found:
+        return FunctionOffer(tools, origins)
+    filters = _read("tools", wanted[0], _WebSearch).filters or _Filters()
+    limits = SearchLimits(allowed=filters.allowed_domains or [], blocked=filters.blocked_domains or [])
+    return FunctionOffer([*tools, TOOL], origins, limits)
 
 
-def chat_input(body: InputTokensRequest, messages: list[Message], tools: list[dict[str, Any]]) -> ChatInput:
+def chat_input(body: InputTokensRequest, messages: list[Message], offer: FunctionOffer) -> ChatInput:
     """`body` as inference's input, with these messages. Raises BadRequest."""
-    choice = choose(tools, body.tool_choice)
+    wanted = body.tool_choice
+    if offer.search and isinstance(wanted, dict) and wanted.get("type") in WEB_SEARCHES:
+        wanted = {"type": "function", "name": WEB_SEARCH}
+    choice = choose(offer.tools, wanted)
     if body.instructions:
         messages = [Message(role="system", content=escape_markers(body.instructions)), *messages]
     return ChatInput(
@@ -106,6 +122,15 @@ def _options(body: InputTokensRequest) -> dict[str, Any]:
 class _Namespace(Fields):
     name: str
     tools: list[dict[str, Any]]
+
+
+class _Filters(Fields):
+    allowed_domains: list[str] | None = None
+    blocked_domains: list[str] | None = None
+
+
+class _WebSearch(Fields):
+    filters: _Filters | None = None
 
 
 class _CustomFormat(Fields):

@@ -15,6 +15,7 @@ from puna.server.json_response import encode
 from puna.server.named_events import NamedEvent, named_event
 from puna.server.responses.items import ToolOrigin, encode_reasoning, message_calls
 from puna.server.responses.reply import ID_SIZE, Response, completed_response, failed_response
+from puna.server.searching import Searched
 from puna.types import Message, TokenLogprob
 
 
@@ -134,6 +135,23 @@ class ResponseEvents:
         for call in piece.calls:
             events += self._call(call)
         return events
+
+    def searched(self, searched: Searched) -> bytes:
+        closed = self._close("completed")
+        sources = [{"type": "url", "url": found["url"]} for found in searched.results]
+        action = {"type": "search", "query": searched.query, "queries": [searched.query], "sources": sources}
+        item: dict[str, Any] = {
+            "id": new_id("ws", ID_SIZE),
+            "type": "web_search_call",
+            "status": "in_progress",
+        }
+        item["action"] = {**action, "sources": []}
+        where = {"item_id": item["id"], "output_index": len(self._output)}
+        events = closed + self._added(item)
+        for step in ("in_progress", "searching", "completed"):
+            events += self._event(f"response.web_search_call.{step}", **where)
+        status = "failed" if searched.error else "completed"
+        return events + self._done({**item, "status": status, "action": action})
 
     def end(self, summary: Summary) -> bytes:
         cut = summary.cut

@@ -27,6 +27,7 @@ from puna.server.responses.items import messages
 from puna.server.responses.reply import new_response
 from puna.server.responses.requests import InputTokensRequest, ResponsesRequest, check, name_of
 from puna.server.responses.store import Store, StoredResponse
+from puna.server.searching import searching_answer
 from puna.server.services import services_of
 from puna.types import Message
 
@@ -54,7 +55,7 @@ async def create(request: Request) -> ObjectStream | WholeResponse:
     body = await decode_body(request, ResponsesRequest)
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
-    wanted = replace(_with_num_ctx(request, chat_input(body, conversation, offer.tools)), priority=urgency)
+    wanted = replace(_with_num_ctx(request, chat_input(body, conversation, offer)), priority=urgency)
     encrypted = ENCRYPTED_REASONING in (body.include or ())
     store = _store(request)
 
@@ -66,7 +67,12 @@ async def create(request: Request) -> ObjectStream | WholeResponse:
             store.add(response.id, kept)
 
     events = ResponseEvents(new_response(body), encrypted=encrypted, origins=offer.origins, on_finish=keep)
-    answer = services_of(request).inference.chat(wanted)
+    services = services_of(request)
+    answer = (
+        searching_answer(services.inference, wanted, services.web, offer.search)
+        if offer.search
+        else services.inference.chat(wanted)
+    )
     if not body.stream:
         return WholeResponse(whole_response(answer, events))
     return ObjectStream(
@@ -82,7 +88,7 @@ async def input_tokens(request: Request) -> WholeResponse:
     """Loads the model and counts the prompt's tokens; those of pictures are estimated."""
     body = await decode_body(request, InputTokensRequest)
     offer, conversation = await _read(request, body)
-    wanted = _with_num_ctx(request, chat_input(body, conversation, offer.tools))
+    wanted = _with_num_ctx(request, chat_input(body, conversation, offer))
     return WholeResponse(_count(services_of(request).inference, wanted))
 
 
@@ -111,7 +117,7 @@ async def _read(request: Request, body: InputTokensRequest) -> tuple[FunctionOff
     store = _store(request)
     if isinstance(body.input, list):
         body = msgspec.structs.replace(body, input=store.resolve_references(body.input))
-    offer = function_offer(body)
+    offer = function_offer(body, searches=services_of(request).web.searches)
     before = store.before(body.previous_response_id)
     turns = await messages(body.input or [], before, services_of(request).remote_for(body.model))
     return offer, [*before, *turns]

@@ -13,6 +13,7 @@ from puna.errors import BadRequest
 from puna.inference import ChatInput
 from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.requests import MessagesRequest
+from puna.server.anthropic.tools import offer
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.types import MediaFile, Message
@@ -28,7 +29,8 @@ USE = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "it"
 
 async def request(**fields: Any) -> ChatInput:
     given = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
-    return await chat_input(decode(msgspec.json.encode(given), MessagesRequest), Remote())
+    body = decode(msgspec.json.encode(given), MessagesRequest)
+    return await chat_input(body, offer(body.tools or ()), Remote())
 
 
 async def messages(*turns: tuple[str | None, Any], **fields: Any) -> list[Message]:

@@ -13,6 +13,7 @@ from anthropic.types.beta import message_create_params as beta_create_params
 from puna.errors import BadRequest
 from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.requests import IGNORED, REFUSED, MessagesRequest
+from puna.server.anthropic.tools import offer
 from puna.server.body import decode
 from puna.server.remote import Remote
 from tests.server import documented
@@ -46,7 +47,8 @@ _SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 
 async def ask(**fields: Any) -> None:
     given = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
-    await chat_input(decode(msgspec.json.encode(given), MessagesRequest), Remote())
+    body = decode(msgspec.json.encode(given), MessagesRequest)
+    await chat_input(body, offer(body.tools or ()), Remote())
 
 
 async def test_fields():

@@ -12,6 +12,7 @@ from puna.errors import BadRequest
 from puna.inference import ChatInput
 from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.requests import MessagesRequest
+from puna.server.anthropic.tools import offer
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.types import Message
@@ -24,7 +25,8 @@ async def request(
     *tools: dict[str, Any], messages: list[dict[str, Any]] | None = None, **fields: Any
 ) -> ChatInput:
     given = {"model": "m", "max_tokens": 9, "messages": messages or [USER], "tools": tools, **fields}
-    return await chat_input(decode(msgspec.json.encode(given), MessagesRequest), Remote())
+    body = decode(msgspec.json.encode(given), MessagesRequest)
+    return await chat_input(body, offer(body.tools or ()), Remote())
 
 
 CALLS: list[tuple[str, str, dict[str, Any]]] = [

@@ -13,7 +13,7 @@ from puna.errors import BadRequest
 from puna.inference import ChatInput
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.server.responses.conversion import chat_input, function_offer
+from puna.server.responses.conversion import FunctionOffer, chat_input, function_offer
 from puna.server.responses.items import CUSTOM_PARAMETERS, encode_reasoning, messages
 from puna.server.responses.requests import ResponsesRequest, check
 from puna.types import MediaFile, Message
@@ -41,7 +41,7 @@ def body(**fields: Any) -> ResponsesRequest:
 def request(**fields: Any) -> ChatInput:
     given = body(**fields)
     check(given)
-    return chat_input(given, [], function_offer(given).tools)
+    return chat_input(given, [], function_offer(given))
 
 
 async def turns(*items: dict[str, Any], before: list[Message] | None = None) -> list[Message]:
@@ -155,13 +155,14 @@ async def test_reasoning_in_the_forms_it_comes_back_in(fields: dict[str, Any], t
 def test_instructions_come_first_and_are_not_the_conversations():
     given = body(instructions="Be brief.")
     conversation = [Message(role="user", content="hi")]
-    wanted = chat_input(given, conversation, [])
+    wanted = chat_input(given, conversation, FunctionOffer([], {}))
     assert wanted.messages == [Message(role="system", content="Be brief."), *conversation]
     assert len(conversation) == 1
 
 
 def test_nobody_can_write_a_picture():
-    assert MEDIA_MARKER not in chat_input(body(instructions=MEDIA_MARKER), [], []).messages[0].content
+    wanted = chat_input(body(instructions=MEDIA_MARKER), [], FunctionOffer([], {}))
+    assert MEDIA_MARKER not in wanted.messages[0].content
 
 
 def test_tools():
@@ -185,7 +186,7 @@ def test_functions_in_a_namespace_have_its_name_before_theirs():
     given = body(
         tools=[TOOL, {"type": "namespace", "name": "files", "description": "", "tools": [TOOL, OTHER]}]
     )
-    tools, origins = function_offer(given)
+    tools, origins, _ = function_offer(given)
     assert [tool["function"]["name"] for tool in tools] == ["look", "files__look", "files__other"]
     assert origins == {
         "files__look": ("files", "look", "function"),
@@ -204,7 +205,7 @@ def test_a_function_may_be_written_as_chat_completions_have_it():
 def test_a_tool_that_takes_text_is_a_function_with_one_argument():
     grammar = {"type": "grammar", "syntax": "lark", "definition": 'start: "x"'}
     patch = {"type": "custom", "name": "patch", "description": "Patches.", "format": grammar}
-    (tool,), origins = function_offer(body(tools=[patch]))
+    (tool,), origins, _ = function_offer(body(tools=[patch]))
     assert origins == {"patch": ("", "patch", "custom")}
     assert tool["function"]["parameters"] == CUSTOM_PARAMETERS
     assert tool["function"]["description"].startswith("Patches.\n\n")
@@ -234,7 +235,7 @@ FOUND = [
 
 async def test_a_search_for_tools_is_a_call_and_what_it_found_may_be_called():
     given = body(tools=[TOOL, SEARCH], input=FOUND)
-    tools, origins = function_offer(given)
+    tools, origins, _ = function_offer(given)
     names = [tool["function"]["name"] for tool in tools]
     assert names == ["look", "tool_search", "files__look", "files__other"]
     assert origins["tool_search"] == ("", "tool_search", "tool_search")
@@ -249,7 +250,7 @@ async def test_a_search_for_tools_is_a_call_and_what_it_found_may_be_called():
 
 def test_tools_that_come_later_are_offered_once():
     later = {"type": "additional_tools", "role": "developer", "tools": [OTHER]}
-    tools, _ = function_offer(body(tools=[TOOL, {"type": "tool_search"}], input=[later, later]))
+    tools, *_ = function_offer(body(tools=[TOOL, {"type": "tool_search"}], input=[later, later]))
     assert [tool["function"]["name"] for tool in tools] == ["look", "other"]
 
 
