@@ -33,8 +33,10 @@ _PLAIN = {"$comment", "default", "description", "examples", "title", "type"}
 """Keywords of a string's schema that do not constrain it."""
 
 _HALVES = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_ESCAPED = rf"u([0-9a-cA-CefEF][0-9a-fA-F]{{3}}|[dD][0-7][0-9a-fA-F]{{2}}|{_HALVES})"
-_ANY_STRING = rf'/"([^"\\\x00-\x1f\x7f]|\\(["\\\/bfnrt]|{_ESCAPED}))*"/'
+ESCAPED = rf"u([0-9a-cA-CefEF][0-9a-fA-F]{{3}}|[dD][0-7][0-9a-fA-F]{{2}}|{_HALVES})"
+"""The code after the backslash of a JSON string's escaped letter, without halves of surrogate pairs."""
+
+_ANY_STRING = rf'/"([^"\\\x00-\x1f\x7f]|\\(["\\\/bfnrt]|{ESCAPED}))*"/'
 """A JSON string. llguidance allows \\u only for control characters, but models escape other letters, too."""
 
 STRING = r'/"[^"\\\x00-\x1f]{0,64}"/'

@@ -7,11 +7,19 @@ import json
 from puna.chat.schema import Schema
 
 from .functions import ToolFunction
+from .objects import ESCAPED
 from .rules import Rules, in_json, literal
 from .structured import Keys, Values, ValueSyntax
 from .texts import conditions
 
-_QUOTED = r"/'([^'\\\x00-\x1f\x7f]|\\[\\'\"nrt])*'/"
+_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+_ESCAPE = rf"\\([^ux\n{_CONTROL}]|{ESCAPED})"
+_STRINGS = " | ".join(
+    rf"/{quote}([^{quote}\\{_CONTROL}]|{_ESCAPE}|{quote}+\s*[^{quote}\\\s,:)\]}}{_CONTROL}])*{quote}+/"
+    for quote in ('"', "'")
+)
+"""Models write line breaks and quotes without escapes; a quote only where the parser sees no string's end."""
+
 _LIMITS = ("minLength", "maxLength", "pattern", "format")
 
 
@@ -33,13 +41,13 @@ def python_call(rules: Rules, functions: list[ToolFunction]) -> str:
 
 def _string(rules: Rules, schema: Schema) -> str:
     limited = {key: schema[key] for key in _LIMITS if key in schema}
+    if not limited:
+        return f"({_STRINGS})"
     text = rules.json("tools", {"type": "string", **limited}, lenient=True)
     if "format" in limited:
         return text
-    quoted = _QUOTED
-    if limited:
-        inner = rules.terminal("INNER", " & ".join([r"/[^'\\\x00-\x1f\x7f]*/", *conditions(schema)]))
-        quoted = rules.terminal("QUOTED", f'"\'" {inner} "\'"')
+    inner = rules.terminal("INNER", " & ".join([r"/[^'\\\x00-\x1f\x7f]*/", *conditions(schema)]))
+    quoted = rules.terminal("QUOTED", f'"\'" {inner} "\'"')
     return f"({text} | {quoted})"
 
 

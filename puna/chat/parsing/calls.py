@@ -178,18 +178,24 @@ def bare_python_calls(source: Scanner, tools: Tools) -> Step[None]:
 
 def keywords(source: Scanner) -> Step[dict[str, Any]]:
     """Reads `(key=value, …)`, with values of Python or JSON."""
-    text = yield from source.bracketed("\"'")
+    text = yield from source.bracketed("\"'", nested=BEHIND_STRING)
     if not text.startswith("("):
         raise Malformed
     return _Literals(text).keywords()
 
 
+BEHIND_STRING = ",:)]}"
+"""What may follow a string. Before anything else, a quote is part of it, because models forget escapes."""
+
+
+_STRING = "|".join(rf"""{one}(?:[^{one}\\]|\\.|{one}(?!\s*[],:)}}]))*{one}""" for one in ('"', "'"))
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<mark>[][(){},:=])|(?P<word>[^][(){},:=\s"']+))""",
+    rf"""\s*(?:(?P<string>{_STRING})|(?P<mark>[][(){{}},:=])|(?P<word>[^][(){{}},:=\s"']+))""",
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""} | {one: one for one in "\\'\"/"}
+"""Any other letter keeps its backslash, as in Python."""
 
 
 class _Literals:
@@ -256,7 +262,7 @@ class _Literals:
 def _unescape(text: str) -> str:
     def plain(escape: re.Match[str]) -> str:
         code = escape[1]
-        return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED.get(code, code)
+        return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED.get(code, escape[0])
 
     text = _ESCAPE.sub(plain, text)
     # Join surrogate pairs; a lone surrogate cannot be encoded.

@@ -169,10 +169,11 @@ class Scanner(PendingText):
             self._take(finder.safe(self._text, self._at))
             yield
 
-    def bracketed(self, quotes: str = '"', *, opened: str = "") -> Step[str]:
+    def bracketed(self, quotes: str = '"', *, opened: str = "", nested: str = "") -> Step[str]:
         """The text from a bracket to its partner; ignores brackets in quotes.
 
-        `opened`: a bracket that was already taken. The result begins after it.
+        `opened`: a bracket that was already taken. The result begins after it. `nested`: if given, a quote
+        ends only before one of these characters.
         """
         mark = len(self._pending)
         closers = [_PARTNER[opened]] if opened else []
@@ -194,7 +195,13 @@ class Scanner(PendingText):
                 if char == "\\":
                     at += 1
                 elif char == quote:
-                    quote = ""
+                    following = _BLANK.match(text, at)
+                    behind = text[following.end() : following.end() + 1] if following else ""
+                    if nested and not behind and not self.ended:
+                        at -= 1
+                        break
+                    if not nested or behind in nested:
+                        quote = ""
                 elif char in quotes:
                     quote = char
                 elif char in _PARTNER and len(closers) < _DEEPEST:

@@ -25,6 +25,7 @@ UNHELD = ("plain", "deepseek3.2", "kimi-k3", "minicpm5", "minimax-m3")
 NAMES = sorted(family.variants[0].name for family in FAMILIES)
 FAMILY = [*((name, "") for name in NAMES if name not in UNHELD), ("generic", ""), ("generic", MARKED)]
 SCHEMAS = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in TOOLS}
+PYTHON = ("lfm2", "olmo3")
 BEGUN = {"glimmer": " to=now<|message|><atem:function_calls>"}
 PROMPTS = ("", "<think>\n")
 
@@ -46,7 +47,7 @@ def answers(family: str, template: str, spelled: str, count: int, **asked: Any) 
         begin = next(iter(form.calls), '{"name": "now"')
     read: list[list[Part]] = []
     for seed in range(count):
-        text = walk(grammar, control, seed, begin if seed % 2 else "")
+        text = walk(grammar, control, seed, begin if seed % 2 else "", python=family in PYTHON)
         if text is None:
             continue
         reading = parser_for(family, tools=TOOLS, think=None, **said)

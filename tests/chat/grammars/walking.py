@@ -59,11 +59,18 @@ def admitted(grammar: Grammar, text: str, control: Collection[str] = ()) -> bool
 
 
 def walk(
-    grammar: Grammar, control: Collection[str], seed: int, begin: str = "", *, steps: int = 250
+    grammar: Grammar,
+    control: Collection[str],
+    seed: int,
+    begin: str = "",
+    *,
+    steps: int = 250,
+    python: bool = False,
 ) -> str | None:
     """A random answer that begins with `begin`; None when it came to no end.
 
     It takes what the grammar's own literals spell more often than chance would, and any byte otherwise.
+    `python`: calls are in Python's notation.
     """
     chance = random.Random(seed)
     vocabulary, compiled = grammars(frozenset(control))
@@ -75,7 +82,16 @@ def walk(
     )
     tags = sorted(text for text in {*texts, *grammar.markers} if text.startswith("<"))
     ends = [text for text in tags if text.startswith("</")]
-    closers = ['"', "}", "]", *grammar.markers, *(one + other for one in ends for other in ["", *tags])]
+    # In Python's notation, a string ends only before these.
+    strings = [quote + end for quote in "\"'" for end in "),]}"] if python else []
+    closers = [
+        '"',
+        "}",
+        "]",
+        *strings,
+        *grammar.markers,
+        *(one + other for one in ends for other in ["", *tags]),
+    ]
     written: list[int] = []
 
     def type_in(text: str) -> None:
