@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from puna.options import KVCacheType
@@ -56,6 +56,62 @@ def parse_duration(text: str) -> float:
     return FOREVER if text.startswith("-") and seconds else seconds
 
 
+def _seconds(text: str) -> float | None:
+    if re.fullmatch(r"[+-]?[0-9]+", text):
+        return FOREVER if int(text) < 0 else float(text)
+    try:
+        return parse_duration(text)
+    except ValueError:
+        return None
+
+
+def _limit(text: str) -> float | None:
+    return FOREVER if (seconds := _seconds(text)) == 0 else seconds
+
+
+def _count(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def _path(text: str) -> Path:
+    """An absolute path: a printed Modelfile names blobs, and is read elsewhere."""
+    return Path(os.path.expanduser(text)).absolute()
+
+
+def _list(text: str) -> tuple[str, ...] | None:
+    return tuple(word.strip() for word in text.split(",") if word.strip()) or None
+
+
+def _kv_cache_type(text: str) -> KVCacheType | None:
+    # Imported late: the command line's help does not need msgspec.
+    from puna.options import kv_cache_type
+
+    try:
+        return kv_cache_type(text)
+    except ValueError as error:
+        _log.warning('OLLAMA_KV_CACHE_TYPE: "%s" %s; using %s', text, error, Settings.kv_cache_type)
+        return None
+
+
+def _log_level(text: str) -> int:
+    """True and positive numbers mean DEBUG; -1 means warnings, -2 errors (envconfig/config.go, LogLevel)."""
+    number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else int(text.lower() in ("t", "true"))
+    return max(logging.DEBUG, logging.INFO - 10 * number)
+
+
+def _boolean(text: str) -> bool:
+    return text.lower() not in ("0", "f", "false")
+
+
+def _is_json(text: str) -> bool:
+    return text.lower() == "json"
+
+
+def _setting(variable: str, read: Callable[[str], Any], default: Any) -> Any:
+    """A field from the environment. `read` gets a text that is not empty; None counts as unset."""
+    return field(default=default, metadata={"variable": variable, "read": read})
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of the environment. Durations in seconds, sizes in tokens or bytes."""
@@ -66,83 +122,83 @@ class Settings:
     scheme: str = "http"
     path: str = ""
     """The path of the server below its address, behind a proxy: "/ollama"."""
-    models: Path = _HOME / ".ollama" / "models"
-    keep_alive: float = 300.0
-    load_timeout: float = 300.0
-    origins: tuple[str, ...] = ()
-    num_parallel: int = 0
+    models: Path = _setting("OLLAMA_MODELS", _path, _HOME / ".ollama" / "models")
+    keep_alive: float = _setting("OLLAMA_KEEP_ALIVE", _seconds, 300.0)
+    load_timeout: float = _setting("OLLAMA_LOAD_TIMEOUT", _limit, 300.0)
+    origins: tuple[str, ...] = _setting("OLLAMA_ORIGINS", _list, ())
+    num_parallel: int = _setting("OLLAMA_NUM_PARALLEL", _count, 0)
     """Most sequences a model decodes at once; 0 lets Puna choose."""
-    max_loaded_models: int = 0
+    max_loaded_models: int = _setting("OLLAMA_MAX_LOADED_MODELS", _count, 0)
     """0 means as many as memory holds."""
-    max_queue: int = 512
-    context_length: int = 0
+    max_queue: int = _setting("OLLAMA_MAX_QUEUE", _count, 512)
+    context_length: int = _setting("OLLAMA_CONTEXT_LENGTH", _count, 0)
     """0 means 4,096."""
-    kv_cache_type: KVCacheType = "f16"
-    """OLLAMA_KV_CACHE_TYPE: the type of KV caches, unless a request or the model sets it."""
-    flash_attention: bool | None = None
-    """OLLAMA_FLASH_ATTENTION; None: where the model allows it."""
-    log_level: int = logging.INFO
-    """OLLAMA_DEBUG: the lowest level of messages in the log."""
-    no_prune: bool = False
-    no_history: bool = False
+    kv_cache_type: KVCacheType = _setting("OLLAMA_KV_CACHE_TYPE", _kv_cache_type, "f16")
+    """The type of KV caches, unless a request or the model sets it."""
+    flash_attention: bool | None = _setting("OLLAMA_FLASH_ATTENTION", _boolean, None)
+    """None: where the model allows it."""
+    log_level: int = _setting("OLLAMA_DEBUG", _log_level, logging.INFO)
+    """The lowest level of messages in the log."""
+    no_prune: bool = _setting("OLLAMA_NOPRUNE", _boolean, False)
+    no_history: bool = _setting("OLLAMA_NOHISTORY", _boolean, False)
     """The interactive prompt keeps no history file."""
-    cache: int = 8 << 30
-    """PUNA_CACHE: bytes of the KV cache on disk; 0 for none."""
-    cache_dir: Path | None = None
-    """PUNA_CACHE_DIR: the folder of caches on disk; None: beside the models."""
-    repack_cache: int = 8 << 30
-    """PUNA_REPACK_CACHE: bytes of packed weights on disk; 0 for none."""
-    memory: int = 0
-    """PUNA_MEMORY: bytes for all models together; 0 for the machine's free memory."""
-    no_cloud: bool = False
-    """OLLAMA_NO_CLOUD: reported by /api/status. There is no cloud either way."""
-    go_template: bool | None = None
-    """OLLAMA_GO_TEMPLATE: prefer a model's Go template to the Jinja template in its GGUF file.
+    no_cloud: bool = _setting("OLLAMA_NO_CLOUD", _boolean, False)
+    """Reported by /api/status. There is no cloud either way."""
+    go_template: bool | None = _setting("OLLAMA_GO_TEMPLATE", _boolean, None)
+    """Prefer a model's Go template to the Jinja template in its GGUF file.
 
     None: unless the Jinja template has more features.
     """
-    log_requests: bool = False
-    """OLLAMA_DEBUG_LOG_REQUESTS: store the bodies of inference requests in a folder."""
-    transfer_streams: int = 0
-    """OLLAMA_MAX_TRANSFER_STREAMS: connections of a pull or a push; 0 lets Puna choose."""
-    editor: str = ""
-    """OLLAMA_EDITOR: the editor for prompts, before VISUAL and EDITOR."""
-    search_url: str = ""
-    """PUNA_SEARCH_URL: a SearXNG server, for web search."""
-    fetch_private: bool = False
-    """PUNA_FETCH_PRIVATE: fetch media from private addresses, too."""
-    spread: bool = False
-    """OLLAMA_SCHED_SPREAD: split every model over all GPUs, even if one has room for it."""
-    gpu_overhead: int = 0
-    """OLLAMA_GPU_OVERHEAD: bytes of each GPU that stay free."""
-    integrated: bool | None = None
-    """OLLAMA_IGPU_ENABLE: use integrated GPUs; None decides by their kind."""
-    vulkan: bool = True
-    """OLLAMA_VULKAN: use GPUs through Vulkan."""
-    llm_library: str = ""
-    """OLLAMA_LLM_LIBRARY: the only backend to use ("cuda_v13" is CUDA, "cpu" is none)."""
-    keys: Path = _HOME / ".ollama" / "puna-keys.json"
-    """PUNA_KEYS: the file of the server's keys; without the file, requests need no key."""
-    open: bool = False
-    """PUNA_OPEN: without keys, other machines may also manage models."""
-    api_key: str = ""
-    """OLLAMA_API_KEY: the key that a client sends to the server."""
-    watchdog: float = 30.0
-    """PUNA_WATCHDOG: seconds after which a hanging engine is killed; inf for never."""
-    standby: bool = True
-    """PUNA_STANDBY: an engine process without a model waits for the next load."""
-    drain: float = 20.0
-    """PUNA_DRAIN: seconds for running answers to finish while the server stops."""
-    tls_certificate: Path | None = None
-    """PUNA_TLS_CERT: a PEM file, the certificate before its chain; the server then serves HTTPS only."""
-    tls_key: Path | None = None
-    """PUNA_TLS_KEY: the certificate's key, if it is not in the same file."""
-    registries: tuple[str, ...] = ("*",)
-    """PUNA_REGISTRIES: allowed registries; "*" matches any text."""
-    log_json: bool = False
-    """PUNA_LOG=json: the log is JSON, one object per line."""
-    kernels: str = ""
-    """PUNA_KERNELS: "0" for none, "weights" or "attention" for one kind, or the only variant ("avx2")."""
+    log_requests: bool = _setting("OLLAMA_DEBUG_LOG_REQUESTS", _boolean, False)
+    """Store the bodies of inference requests in a folder."""
+    transfer_streams: int = _setting("OLLAMA_MAX_TRANSFER_STREAMS", _count, 0)
+    """Connections of a pull or a push; 0 lets Puna choose."""
+    editor: str = _setting("OLLAMA_EDITOR", str, "")
+    """The editor for prompts, before VISUAL and EDITOR."""
+    spread: bool = _setting("OLLAMA_SCHED_SPREAD", _boolean, False)
+    """Split every model over all GPUs, even if one has room for it."""
+    gpu_overhead: int = _setting("OLLAMA_GPU_OVERHEAD", _count, 0)
+    """Bytes of each GPU that stay free."""
+    integrated: bool | None = _setting("OLLAMA_IGPU_ENABLE", _boolean, None)
+    """Use integrated GPUs; None decides by their kind."""
+    vulkan: bool = _setting("OLLAMA_VULKAN", _boolean, True)
+    """Use GPUs through Vulkan."""
+    llm_library: str = _setting("OLLAMA_LLM_LIBRARY", str, "")
+    """The only backend to use ("cuda_v13" is CUDA, "cpu" is none)."""
+    api_key: str = _setting("OLLAMA_API_KEY", str, "")
+    """The key that a client sends to the server."""
+    cache: int = _setting("PUNA_CACHE", _count, 8 << 30)
+    """Bytes of the KV cache on disk; 0 for none."""
+    cache_dir: Path | None = _setting("PUNA_CACHE_DIR", _path, None)
+    """The folder of caches on disk; None: beside the models."""
+    repack_cache: int = _setting("PUNA_REPACK_CACHE", _count, 8 << 30)
+    """Bytes of packed weights on disk; 0 for none."""
+    memory: int = _setting("PUNA_MEMORY", _count, 0)
+    """Bytes for all models together; 0 for the machine's free memory."""
+    search_url: str = _setting("PUNA_SEARCH_URL", str, "")
+    """A SearXNG server, for web search."""
+    fetch_private: bool = _setting("PUNA_FETCH_PRIVATE", _boolean, False)
+    """Fetch media from private addresses, too."""
+    keys: Path = _setting("PUNA_KEYS", _path, _HOME / ".ollama" / "puna-keys.json")
+    """The file of the server's keys; without the file, requests need no key."""
+    open: bool = _setting("PUNA_OPEN", _boolean, False)
+    """Without keys, other machines may also manage models."""
+    watchdog: float = _setting("PUNA_WATCHDOG", _limit, 30.0)
+    """Seconds after which a hanging engine is killed; inf for never."""
+    standby: bool = _setting("PUNA_STANDBY", _boolean, True)
+    """An engine process without a model waits for the next load."""
+    drain: float = _setting("PUNA_DRAIN", _seconds, 20.0)
+    """Seconds for running answers to finish while the server stops."""
+    tls_certificate: Path | None = _setting("PUNA_TLS_CERT", _path, None)
+    """A PEM file, the certificate before its chain; the server then serves HTTPS only."""
+    tls_key: Path | None = _setting("PUNA_TLS_KEY", _path, None)
+    """The certificate's key, if it is not in the same file."""
+    registries: tuple[str, ...] = _setting("PUNA_REGISTRIES", _list, ("*",))
+    """Allowed registries; "*" matches any text."""
+    log_json: bool = _setting("PUNA_LOG", _is_json, False)
+    """The log is JSON, one object per line."""
+    kernels: str = _setting("PUNA_KERNELS", str, "")
+    """"0" for none, "weights" or "attention" for one kind, or the only variant ("avx2")."""
 
     @property
     def url(self) -> str:
@@ -160,52 +216,13 @@ class Settings:
         """Settings from the environment; an invalid value counts as unset, as in Ollama."""
         get = lambda name: environment.get(name, "").strip().strip("\"'").strip()  # noqa: E731
         scheme, host, port, path = _parse_host(get("OLLAMA_HOST"))
-        return cls(
-            host=host,
-            port=port,
-            path=path,
-            scheme=scheme,
-            models=_path(get("OLLAMA_MODELS")) or cls.models,
-            keep_alive=_seconds(get("OLLAMA_KEEP_ALIVE"), cls.keep_alive),
-            load_timeout=_seconds(get("OLLAMA_LOAD_TIMEOUT"), cls.load_timeout) or FOREVER,
-            origins=_list(get("OLLAMA_ORIGINS")),
-            num_parallel=_count(get("OLLAMA_NUM_PARALLEL"), cls.num_parallel),
-            max_loaded_models=_count(get("OLLAMA_MAX_LOADED_MODELS"), cls.max_loaded_models),
-            max_queue=_count(get("OLLAMA_MAX_QUEUE"), cls.max_queue),
-            context_length=_count(get("OLLAMA_CONTEXT_LENGTH"), cls.context_length),
-            kv_cache_type=_kv_cache_type(get("OLLAMA_KV_CACHE_TYPE")),
-            flash_attention=_optional_boolean(get("OLLAMA_FLASH_ATTENTION")),
-            log_level=_log_level(get("OLLAMA_DEBUG")),
-            no_prune=_boolean(get("OLLAMA_NOPRUNE")),
-            no_history=_boolean(get("OLLAMA_NOHISTORY")),
-            no_cloud=_boolean(get("OLLAMA_NO_CLOUD")),
-            go_template=_optional_boolean(get("OLLAMA_GO_TEMPLATE")),
-            log_requests=_boolean(get("OLLAMA_DEBUG_LOG_REQUESTS")),
-            transfer_streams=_count(get("OLLAMA_MAX_TRANSFER_STREAMS"), cls.transfer_streams),
-            editor=get("OLLAMA_EDITOR"),
-            search_url=get("PUNA_SEARCH_URL"),
-            cache=_count(get("PUNA_CACHE"), cls.cache),
-            cache_dir=_path(get("PUNA_CACHE_DIR")),
-            repack_cache=_count(get("PUNA_REPACK_CACHE"), cls.repack_cache),
-            memory=_count(get("PUNA_MEMORY"), cls.memory),
-            fetch_private=_boolean(get("PUNA_FETCH_PRIVATE")),
-            spread=_boolean(get("OLLAMA_SCHED_SPREAD")),
-            gpu_overhead=_count(get("OLLAMA_GPU_OVERHEAD"), cls.gpu_overhead),
-            integrated=_optional_boolean(get("OLLAMA_IGPU_ENABLE")),
-            vulkan=_boolean(get("OLLAMA_VULKAN") or "1"),
-            llm_library=get("OLLAMA_LLM_LIBRARY"),
-            keys=_path(get("PUNA_KEYS")) or cls.keys,
-            open=_boolean(get("PUNA_OPEN")),
-            api_key=get("OLLAMA_API_KEY"),
-            watchdog=_seconds(get("PUNA_WATCHDOG"), cls.watchdog) or FOREVER,
-            standby=_boolean(get("PUNA_STANDBY") or "1"),
-            drain=_seconds(get("PUNA_DRAIN"), cls.drain),
-            tls_certificate=_path(get("PUNA_TLS_CERT")),
-            tls_key=_path(get("PUNA_TLS_KEY")),
-            registries=_list(get("PUNA_REGISTRIES")) or cls.registries,
-            log_json=get("PUNA_LOG").lower() == "json",
-            kernels=get("PUNA_KERNELS"),
-        )
+        values: dict[str, Any] = {"host": host, "port": port, "path": path, "scheme": scheme}
+        for one in fields(cls):
+            if one.metadata and (text := get(one.metadata["variable"])):
+                value = one.metadata["read"](text)
+                if value is not None:
+                    values[one.name] = value
+        return cls(**values)
 
 
 def _parse_host(text: str) -> tuple[str, str, int, str]:
@@ -234,52 +251,3 @@ def _port(text: str, default: int) -> int:
         return int(text)
     _log.warning('OLLAMA_HOST: invalid port "%s", using %d', text, default)
     return default
-
-
-def _seconds(text: str, default: float) -> float:
-    if re.fullmatch(r"-?\d+", text):
-        return FOREVER if text.startswith("-") and int(text) else float(text)
-    try:
-        return parse_duration(text) if text else default
-    except ValueError:
-        return default
-
-
-def _count(text: str, default: int) -> int:
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else default
-
-
-def _path(text: str) -> Path | None:
-    """An absolute path: a printed Modelfile names blobs, and is read elsewhere."""
-    return Path(os.path.expanduser(text)).absolute() if text else None
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _kv_cache_type(text: str) -> KVCacheType:
-    if not text:
-        return Settings.kv_cache_type
-    # Imported late: the command line's help does not need msgspec.
-    from puna.options import kv_cache_type
-
-    try:
-        return kv_cache_type(text)
-    except ValueError as error:
-        _log.warning('OLLAMA_KV_CACHE_TYPE: "%s" %s; using %s', text, error, Settings.kv_cache_type)
-        return Settings.kv_cache_type
-
-
-def _log_level(text: str) -> int:
-    """True and positive numbers mean DEBUG; -1 means warnings, -2 errors (envconfig/config.go, LogLevel)."""
-    number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else int(text.lower() in ("t", "true"))
-    return max(logging.DEBUG, logging.INFO - 10 * number)
-
-
-def _boolean(text: str) -> bool:
-    return text.lower() not in ("", "0", "f", "false")
-
-
-def _optional_boolean(text: str) -> bool | None:
-    return _boolean(text) if text else None
