@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from puna import __version__
-from puna.cli.arguments import Insecure
 from puna.cli.connection import CommandFailed, server_version
 from puna.cli.create import create
+from puna.cli.doctor import doctor
 from puna.cli.keys import keys
 from puna.cli.launch import launch
 from puna.cli.models import copy, delete, list_models, show
@@ -135,18 +135,7 @@ app.command("rm", epilog=examples("puna rm mine", "puna rm mine other:latest"))(
 app.add_typer(keys, name="keys")
 
 
-@app.command("doctor", epilog=examples("puna doctor", "puna doctor --fix"))
-def doctor(
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Remove what is damaged or unused, pull it again.")
-    ] = False,
-    insecure: Insecure = False,
-) -> None:
-    """Check every model on this machine."""
-    # Late, because it imports the library's types.
-    from puna.cli.doctor import doctor
-
-    doctor(fix, insecure=insecure)
+app.command("doctor", epilog=examples("puna doctor", "puna doctor --fix"))(doctor)
 
 
 def main() -> None:

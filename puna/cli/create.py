@@ -15,6 +15,7 @@ import typer
 
 from puna.cli.arguments import ModelName
 from puna.cli.connection import CommandFailed, connect, is_local
+from puna.cli.sources import files_at, looks_like_path, request_names
 from puna.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,8 +119,6 @@ def pending_create(title: str, content: bytes, folder: Path) -> PendingCreate:
     recipe = PendingCreate(_request(modelfile))
     _resolve(recipe, title, folder, modelfile.sources)
     if modelfile.adapters:
-        from puna.cli.sources import request_names
-
         files = (_files(_location(title, text), "ADAPTER", folder, text) for text in modelfile.adapters)
         recipe.files["adapters"] = request_names(itertools.chain.from_iterable(files))
     if modelfile.draft:
@@ -173,8 +172,6 @@ def _request(modelfile: Modelfile) -> dict[str, Any]:
 
 def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[str]) -> None:
     """Add the files of the FROM lines, or the base model's name."""
-    from puna.cli.sources import looks_like_path, request_names
-
     files: list[Path] = []
     for text in sources:
         at = _location(title, text)
@@ -190,8 +187,6 @@ def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[
 
 def _resolve_draft(recipe: PendingCreate, title: str, folder: Path, modelfile: Modelfile) -> None:
     """Add the files of the DRAFT line, or the draft model's name."""
-    from puna.cli.sources import looks_like_path, request_names
-
     text, at = modelfile.draft, _location(title, modelfile.draft)
     if not looks_like_path(text) and not _exists(at, _path(folder, text)):
         recipe.request["draft"] = text
@@ -216,8 +211,6 @@ def _path(folder: Path, text: str) -> Path:
 
 def _files(at: str, command: str, folder: Path, text: str) -> list[Path]:
     """The files of a path in a Modelfile. Raises CommandFailed, whose message begins with `at`."""
-    from puna.cli.sources import files_at
-
     path = _path(folder, text)
     if not _exists(at, path):
         raise CommandFailed(f"{at}: {command} {text}: no such file or folder: {path}")

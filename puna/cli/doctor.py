@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from puna.cli.arguments import Insecure
 from puna.cli.connection import CommandFailed
 from puna.cli.display import Display
 from puna.errors import PunaError
 from puna.human import human_bytes
-from puna.load import Device, Devices
 from puna.settings import Settings
-from puna.types import Progress
 
 if TYPE_CHECKING:
     from puna.library import AllowedHosts, Finding, Library, Name
+    from puna.load import Device, Devices
+    from puna.types import Progress
 
 
-def doctor(fix: bool = False, *, insecure: bool = False) -> None:
-    """Check the models on this machine; with `fix`, repair them. Exits with 1 while a problem remains.
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Remove what is damaged or unused, pull it again.")
+    ] = False,
+    insecure: Insecure = False,
+) -> None:
+    """Check every model on this machine."""
+    import asyncio
 
-    Missing blobs are fetched from the model's registry, with `insecure` over HTTP.
-    """
     # Not over HTTP: this command checks the store and the engine directly, with or without a server.
     from puna.engine import drivers, find_devices, kernels
     from puna.library import AllowedHosts, Library, check

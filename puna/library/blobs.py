@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from puna.errors import BadRequest, NotFound, PunaError
 from puna.library.clone import hard_link, reflink
@@ -26,7 +25,6 @@ RESUMABLE = 7 * 24 * 3600.0
 
 _DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
 _PARTIAL = re.compile(r"sha256-[0-9a-f]{64}-partial")
-_CHUNK = 1 << 20
 
 
 class WrongDigest(BadRequest):
@@ -68,32 +66,24 @@ class Blobs:
             make_folder(self.folder)
         return self.folder / f"sha256-{path.name[-64:].lower()}-partial{suffix}"
 
-    def add(
-        self,
-        source: BinaryIO | Iterable[bytes],
-        *,
-        expected: str | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-    ) -> tuple[str, int]:
-        """Store the bytes of `source`; returns the digest ("sha256:<hex>") and the size in bytes.
+    def add(self, pieces: Iterable[bytes], *, expected: str | None = None) -> tuple[str, int]:
+        """Store `pieces` as one blob; returns the digest ("sha256:<hex>") and the size in bytes.
 
-        `on_bytes` gets the number of bytes written so far. Raises WrongDigest if the digest is not the
-        `expected` one, PunaError if the disk is full. Leaves nothing after an error.
+        Raises WrongDigest if the digest is not the `expected` one, PunaError if the disk is full. Leaves
+        nothing after an error.
         """
         if expected:
             self.path(expected)
         hasher, size = hashlib.sha256(), 0
         with self.temporary() as path:
             with write_errors(self.folder):
-                file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed below, after the source's own errors
+                file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed below, after the pieces' own errors
             with file:
-                for chunk in _chunks(source):
+                for piece in pieces:
                     with write_errors(self.folder):
-                        write(file.fileno(), chunk)
-                    hasher.update(chunk)
-                    size += len(chunk)
-                    if on_bytes:
-                        on_bytes(size)
+                        write(file.fileno(), piece)
+                    hasher.update(piece)
+                    size += len(piece)
                 digest = f"sha256:{hasher.hexdigest()}"
                 expect_digest(expected, digest)
                 with write_errors(self.folder):
@@ -116,34 +106,30 @@ class Blobs:
             os.fsync(file.fileno())
         self._keep(path, digest)
 
-    def import_file(
-        self, source: Path, expected: str | None = None, on_bytes: Callable[[int], None] | None = None
-    ) -> tuple[str, int]:
+    def import_file(self, source: Path, expected: str | None = None) -> tuple[str, int]:
         """Import a local file as a blob, without copying if possible; returns digest and size.
 
         It is reflinked if the file system can, otherwise hard-linked. Writing to a hard-linked file damages
-        the blob. `on_bytes` gets the number of bytes read so far. Raises NotFound, PunaError, WrongDigest,
-        and BadRequest if `source` is not a regular file or changes while it is read.
+        the blob. Raises NotFound, PunaError, WrongDigest, and BadRequest if `source` is not a regular file or
+        changes while it is read.
         """
         if expected:
             self.path(expected)
         with _readable(source) as file, self.temporary() as path:
             before = os.fstat(file.fileno())
 
-            def read(count: int) -> None:
+            def check(count: int) -> None:
                 if count > before.st_size:  # It may grow for ever.
                     raise BadRequest(f"{source} changed while it was read")
-                if on_bytes:
-                    on_bytes(count)
 
             with write_errors(self.folder):
                 shared = reflink(file.fileno(), path)
                 if shared or hard_link(source, file.fileno(), path):
-                    digest, size = digest_of_file(path, read) if shared else digest_of(file, read)
+                    digest, size = digest_of_file(path, check) if shared else digest_of(file, check)
                     sync(path)
                 else:
                     with open(path, "xb", buffering=0) as copy:
-                        digest, size = digest_of(file, read, copy.fileno())
+                        digest, size = digest_of(file, check, copy.fileno())
                         os.fsync(copy.fileno())
             after = os.fstat(file.fileno())
             if not shared and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, size):
@@ -257,11 +243,6 @@ def _readable(path: Path) -> FileIO:
         raise NotFound(f"{path} not found") from None
     except (OSError, ValueError) as error:
         raise BadRequest(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
-
-
-def _chunks(source: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
-    read = getattr(source, "read", None)
-    return iter(lambda: read(_CHUNK), b"") if read else iter(source)
 
 
 def _files(folder: Path) -> list[os.DirEntry[str]]:

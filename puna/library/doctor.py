@@ -228,7 +228,7 @@ def _outcome(library: Library, finding: Finding, failures: dict[Path | Name, str
 def _whole(library: Library, name: Name) -> bool:
     """Whether the model has all its blobs, with the sizes in its manifest."""
     try:
-        layers = manifests.decode((library.root / "manifests" / name.path()).read_bytes()).blobs
+        layers = manifests.decode(library.manifest_path(name).read_bytes()).blobs
         return all(library.blobs.path(layer.digest).stat().st_size == layer.size for layer in layers)
     except (OSError, msgspec.DecodeError):
         return False

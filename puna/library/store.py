@@ -60,7 +60,7 @@ class Library:
         """The model of this name. Raises InvalidName, NotFound, LoadFailed if it is damaged or unreadable."""
         resolved = self.resolve(name)
         try:
-            model = self._reader.model(resolved, self._path(resolved))
+            model = self._reader.model(resolved, self.manifest_path(resolved))
         except OSError as error:
             raise _read_error(error, _not_found(name)) from None
         for layer in model.layers:
@@ -177,13 +177,14 @@ class Library:
                 locks.enter_context(file_lock(self.root / _LOCK))
             yield
 
-    def _path(self, name: Name) -> Path:
+    def manifest_path(self, name: Name) -> Path:
+        """The path of a model's manifest."""
         # Joined as text: on Windows `/` would take a host such as "c:" for a drive.
         return Path(f"{self._manifests}/{name.path()}")
 
     def _read(self, name: Name, missing: str) -> bytes:
         try:
-            return self._path(name).read_bytes()
+            return self.manifest_path(name).read_bytes()
         except OSError as error:
             raise _read_error(error, missing) from None
 
@@ -199,7 +200,7 @@ class Library:
         except msgspec.DecodeError as error:
             raise LoadFailed(f"the manifest for '{name.display()}' is damaged: {error}") from error
         self._check(layers)
-        path, old = self._path(name), None
+        path, old = self.manifest_path(name), None
         with suppress(OSError):
             old = path.read_bytes()
         self._put(path, content)
@@ -231,7 +232,7 @@ class Library:
             move(path, target)
 
     def _unlink(self, name: Name) -> None:
-        path = self._path(name)
+        path = self.manifest_path(name)
         with write_errors(self._manifests):
             path.unlink()
             sync_folder(path.parent)

@@ -6,12 +6,14 @@ import errno
 import os
 import re
 import tracemalloc
+from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from puna.errors import BadRequest, NotFound
-from puna.library import Library
+from puna.library import Library, hashing
 from tests.library.stores import blobs, digest_of
 
 
@@ -33,14 +35,12 @@ def test_a_file_of_this_machine_becomes_a_blob(
     if copied:
         monkeypatch.setattr(os, "link", elsewhere)
         monkeypatch.setattr("puna.library.blobs.reflink", lambda *_: False)
-    content, seen, before = source.read_bytes(), [], source.stat()
-    digest, size = library.blobs.import_file(source, expected=digest_of(content), on_bytes=seen.append)
+    content, before = source.read_bytes(), source.stat()
+    digest, size = library.blobs.import_file(source, expected=digest_of(content))
     blob = library.blobs.path(digest)
     assert (digest, size) == (digest_of(content), len(content))
     assert blob.read_bytes() == source.read_bytes() == content
     assert blobs(library) == {blob.name}
-    assert seen == sorted(seen)
-    assert seen[-1] == size
     assert source.stat().st_mtime_ns == before.st_mtime_ns
     assert source.stat().st_mode == before.st_mode
     assert not (copied and source.samefile(blob))
@@ -100,16 +100,21 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
         monkeypatch.setattr(os, "link", elsewhere)
     os.utime(source, (1, 1))
 
-    def meddle(done: int) -> None:
-        with open(source, "r+b") as file:
-            if change == "shrink":
-                file.truncate(done)
-            else:
-                file.seek(0, os.SEEK_END if change == "grow" else os.SEEK_SET)
-                file.write(b"changed")
+    def digest_meddled(file: FileIO, on_bytes: Callable[[int], None], copy: int | None = None) -> object:
+        def meddle(done: int) -> None:
+            on_bytes(done)
+            with open(source, "r+b") as opened:
+                if change == "shrink":
+                    opened.truncate(done)
+                else:
+                    opened.seek(0, os.SEEK_END if change == "grow" else os.SEEK_SET)
+                    opened.write(b"changed")
 
+        return hashing.digest_of(file, meddle, copy)
+
+    monkeypatch.setattr("puna.library.blobs.digest_of", digest_meddled)
     with pytest.raises(BadRequest, match=rf"{source} changed while it was read"):
-        library.blobs.import_file(source, on_bytes=meddle)
+        library.blobs.import_file(source)
     assert blobs(library) == set()
 
 

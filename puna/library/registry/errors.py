@@ -17,14 +17,14 @@ class Silent(Interrupted):
     """The connection timed out."""
 
 
-LONGEST_WAIT = 300.0
+LONGEST_WAIT = 300
 """Seconds. A registry that asks for a longer wait is not asked again."""
 
 
 class RegistryRefused(PunaError):
-    """The answer has an error status. `retry_after` is the wait that it asks for, in seconds."""
+    """The answer has an error status."""
 
-    def __init__(self, code: int, message: str, retry_after: float = 0) -> None:
+    def __init__(self, code: int, message: str, retry_after: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.retry_after = retry_after

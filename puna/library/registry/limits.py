@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from puna.library.registry.errors import RegistryRefused
+from puna.errors import PunaError
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TransferLimits:
 
     def wait(self, failures: int, error: Exception) -> float:
         """The wait after this many consecutive failures, of which `error` is the last."""
-        asked = error.retry_after if isinstance(error, RegistryRefused) else 0
+        asked = error.retry_after if isinstance(error, PunaError) else 0
         return max(asked, min(self.longest, self.back_off * 2 ** (failures - 1)))
 
 

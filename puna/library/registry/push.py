@@ -41,7 +41,7 @@ def push(
     repository = Repository.of(resolved, insecure=insecure)
     model = library.open(resolved)
     # Sent unchanged, because re-encoding would change its digest.
-    content = Path(f"{library.root}/manifests/{resolved.path()}").read_bytes()
+    content = library.manifest_path(resolved).read_bytes()
     manifest = manifests.decode(content)
 
     from puna.library.registry.client import Registry

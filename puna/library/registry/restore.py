@@ -75,7 +75,7 @@ def _missing(library: Library, name: Name) -> list[Layer] | None:
     """The missing blobs; None when the manifest is unusable."""
     missing: list[Layer] = []
     try:
-        blobs = manifests.decode(Path(f"{library.root}/manifests/{name.path()}").read_bytes()).blobs
+        blobs = manifests.decode(library.manifest_path(name).read_bytes()).blobs
     except (OSError, msgspec.DecodeError):
         return None
     for layer in blobs:

@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import ceil
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -73,13 +74,13 @@ class HTTPAnswer:
         if "html" in self.headers.get("Content-Type", ""):
             text = f"{urlsplit(self.url).netloc} answered with a web page"
         wait = self._retry_after()
-        hint = f" (it asks to wait for {wait:.0f} s)" if wait else ""
+        hint = f" (it asks to wait for {wait} s)" if wait else ""
         raise RegistryRefused(self.status, f"{self.status}: {text[:500]}{hint}", wait)
 
-    def _retry_after(self) -> float:
+    def _retry_after(self) -> int:
         """The wait that the answer asks for, in seconds; 0 for none (RFC 9110, Retry-After)."""
         with suppress(exceptions.InvalidHeader, ValueError, OverflowError):
-            return float(urllib3.Retry().get_retry_after(self._response) or 0)
+            return ceil(urllib3.Retry().get_retry_after(self._response) or 0)
         return 0
 
     def wake(self) -> None:
