@@ -9,7 +9,18 @@ from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
 from puna.gguf.reader import cached_metadata, decoded, read_metadata
 from puna.gguf.types import FILE_TYPES, TENSOR_TYPES, TYPE_NUMBERS
 from puna.gguf.vocabulary import disagreement
-from puna.gguf.writer import ALIGNMENT, StoredTensor, f32, flag, i32, string, truncate_array, u32, write
+from puna.gguf.writer import (
+    ALIGNMENT,
+    StoredTensor,
+    encoded,
+    f32,
+    flag,
+    i32,
+    string,
+    truncate_array,
+    u32,
+    write,
+)
 
 __all__ = [
     "ALIGNMENT",
@@ -25,6 +36,7 @@ __all__ = [
     "cached_metadata",
     "decoded",
     "disagreement",
+    "encoded",
     "f32",
     "flag",
     "i32",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 ALIGNMENT = 32
 """Bytes; GGUF's default."""
@@ -79,6 +79,23 @@ def f32(value: float | Sequence[float]) -> bytes:
 def i32(values: Sequence[int]) -> bytes:
     """An array of numbers."""
     return _ARRAY_HEAD.pack(_ARRAY, _INT32, len(values)) + struct.pack(f"<{len(values)}i", *values)
+
+
+def encoded(value: Any) -> bytes:
+    """A text, truth value or number, or an array of one kind: whole numbers as u32, in arrays as i32."""
+    if isinstance(value, str):
+        return string(value)
+    if isinstance(value, bool):
+        return flag(value)
+    if isinstance(value, int):
+        return u32(value)
+    if isinstance(value, float):
+        return f32(value)
+    if isinstance(value[0], str):
+        return _ARRAY_HEAD.pack(_ARRAY, _STRING, len(value)) + b"".join(map(_text, value))
+    if isinstance(value[0], bool):
+        return _ARRAY_HEAD.pack(_ARRAY, _BOOL, len(value)) + bytes(value)
+    return i32(value) if isinstance(value[0], int) else f32(value)
 
 
 def truncate_array(array: bytes, length: int) -> bytes:

@@ -1,27 +1,27 @@
-"""Writes the GGUF file: metadata through the gguf package, weights a few megabytes at a time."""
+"""Writes the GGUF file, with weights a few megabytes at a time."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
-from gguf import GGUFValueType, GGUFWriter, LlamaFileType
+from gguf import LlamaFileType
 
 from puna.errors import BadRequest
+from puna.gguf import TENSOR_TYPES, StoredTensor, encoded
+from puna.gguf import write as write_gguf
 from puna.library.convert.tensors import Array, Tensor, decode_bf16
 
 Value = str | bool | int | float | list[str] | list[bool] | list[int] | list[float]
 
-_ALIGNMENT = 32  # bytes; GGUF's default
 _WEIGHTS_AT_ONCE = 1 << 20
 _CONVERTIBLE = ("F64", "F32", "F16", "BF16", "MXFP4")
 _WHOLE = ("general.", "tokenizer.", "adapter.")
-_MXFP4_BLOCK, _MXFP4_BYTES = 32, 17
 
 # libllama adds these to activations, routes by them, or always reads them as F32.
 _ALWAYS_F32 = (
@@ -47,34 +47,21 @@ def write(
     Raises BadRequest when a tensor's numbers do not fit its type.
     """
     kinds = {name: _kind(name, tensor) for name, tensor in tensors.items()}
-    writer = GGUFWriter(target, architecture)
+    about: dict[str, Value] = {"general.architecture": architecture, "general.file_type": _file_type(kinds)}
+    # The tokenizer comes last, because Ollama stops reading there.
+    for key, value in sorted(values.items(), key=lambda item: item[0].startswith("tokenizer.")):
+        about[key if key.startswith(_WHOLE) else f"{architecture}.{key}"] = value
+    about["general.quantization_version"] = 2
     try:
-        writer.add_file_type(_file_type(kinds))
-        # The tokenizer comes last, because Ollama stops reading there.
-        for key, value in sorted(values.items(), key=lambda item: item[0].startswith("tokenizer.")):
-            _add(writer, key if key.startswith(_WHOLE) else f"{architecture}.{key}", value)
-        writer.add_quantization_version(2)
-        for name, tensor in tensors.items():
-            # F32 only keeps the writer from changing the shape; the type is the last argument.
-            writer.add_tensor_info(
-                name, tensor.shape, np.dtype(np.float32), _size(tensor, kinds[name]), kinds[name]
-            )
-        writer.write_header_to_file()
-        try:
-            writer.write_kv_data_to_file()
-        except (OverflowError, struct.error) as error:  # a product of the configuration's numbers
-            raise BadRequest(f"the configuration has a number that GGUF cannot store: {error}") from None
-        writer.write_ti_data_to_file()
-    finally:
-        writer.close()
-    done, total = 0, sum(_size(tensor, kinds[name]) for name, tensor in tensors.items())
-    with target.open("ab") as out:
-        for name, tensor in tensors.items():
-            out.write(bytes(-out.tell() % _ALIGNMENT))
-            for part in _parts(tensor):
-                done += out.write(_encode(tensor, part, kinds[name]))
-                on_bytes(done, total)
-        out.write(bytes(-out.tell() % _ALIGNMENT))
+        pairs = {key: encoded(value) for key, value in about.items() if value != []}
+    except (OverflowError, struct.error) as error:  # a product of the configuration's numbers
+        raise BadRequest(f"the configuration has a number that GGUF cannot store: {error}") from None
+    stored = [
+        StoredTensor(name, tensor.shape[::-1], kind, _size(tensor, kind), partial(_data, tensor, kind))
+        for (name, tensor), kind in zip(tensors.items(), kinds.values(), strict=True)
+    ]
+    with target.open("wb") as out:
+        write_gguf(out, pairs, stored, on_bytes=on_bytes)
 
 
 def _kind(name: str, tensor: Tensor) -> Kind:
@@ -98,18 +85,15 @@ def _file_type(kinds: Mapping[str, Kind]) -> LlamaFileType:
 
 
 def _size(tensor: Tensor, kind: Kind) -> int:
-    count = prod(tensor.shape)
-    if kind == Kind.MXFP4:
-        return count // _MXFP4_BLOCK * _MXFP4_BYTES
-    return count * (4 if kind == Kind.F32 else 2)
+    return prod(tensor.shape) // TENSOR_TYPES[kind].block * TENSOR_TYPES[kind].size
 
 
-def _parts(tensor: Tensor) -> Iterator[Array]:
-    """The tensor's rows in parts of about a million weights."""
+def _data(tensor: Tensor, kind: Kind) -> Iterator[bytes]:
+    """The tensor's rows as `kind`, in parts of about a million weights."""
     fit = _WEIGHTS_AT_ONCE // max(1, prod(tensor.shape[1:]))
     rows = max(1, fit // tensor.step) * tensor.step
     for first in range(0, tensor.rows, rows):
-        yield tensor.read(first, min(first + rows, tensor.rows))
+        yield _encode(tensor, tensor.read(first, min(first + rows, tensor.rows)), kind)
 
 
 def _encode(tensor: Tensor, part: Array, kind: Kind) -> bytes:
@@ -121,18 +105,3 @@ def _encode(tensor: Tensor, part: Array, kind: Kind) -> bytes:
             return values.astype("<f4" if kind == Kind.F32 else "<f2").tobytes()
     except FloatingPointError:
         raise BadRequest(f"tensor {tensor.name} has weights too large for {kind.name}") from None
-
-
-def _add(writer: GGUFWriter, key: str, value: Any) -> None:
-    if isinstance(value, bool):
-        writer.add_bool(key, value)
-    elif isinstance(value, int):
-        writer.add_uint32(key, value)
-    elif isinstance(value, float):
-        writer.add_float32(key, value)
-    elif isinstance(value, str):
-        writer.add_key_value(
-            key, value, GGUFValueType.STRING
-        )  # also when empty: add_string would leave it out
-    else:
-        writer.add_array(key, value)
