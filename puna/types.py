@@ -176,8 +176,12 @@ class Engine(Protocol):
         """Stream an answer: Begun, any number of Delta, then one Finish. Raises BadRequest, EngineGone."""
         ...
 
-    async def embed(self, texts: Texts, *, truncate: bool, limit: int = 0) -> Embeddings:
+    async def embed(
+        self, texts: Texts, *, truncate: bool, limit: int = 0, normalize: bool = True
+    ) -> Embeddings:
         """Vectors for `texts`, each of at most `limit` tokens; 0 is the context's length.
+
+        They have length 1, unless `normalize` is false.
 
         Raises BadRequest when a text is too long and `truncate` is false, or when truncation would leave
         nothing; and for an id that is no token, naming `texts[i][j]`.

@@ -44,8 +44,8 @@ def rewritten(
         elif isinstance(value, str):
             writer.add_string(name, value)
         else:
-            kind = GGUFValueType.FLOAT32 if isinstance(value, float) else GGUFValueType.UINT32
-            writer.add_key_value(name, value, kind)
+            kinds = {bool: GGUFValueType.BOOL, float: GGUFValueType.FLOAT32}
+            writer.add_key_value(name, value, kinds.get(type(value), GGUFValueType.UINT32))
     tensors: Stored = {}
     for source in sources:
         for found in GGUFReader(source).tensors:

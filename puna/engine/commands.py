@@ -61,7 +61,12 @@ class Commands:
             raise BadRequest("this model does not turn text into vectors")
         limit = min(command.limit or self._num_ctx, self._num_ctx)
         texts = embedder.prepare(
-            self._model, command.request, command.texts, truncate=command.truncate, limit=limit
+            self._model,
+            command.request,
+            command.texts,
+            truncate=command.truncate,
+            limit=limit,
+            normalize=command.normalize,
         )
         return partial(self._loop.submit, texts)
 

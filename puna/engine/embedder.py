@@ -24,11 +24,14 @@ class EmbedJob:
     request: int
     texts: list[list[int]]
     rows: NDArray[np.float32]
+    normalize: bool = False
     done: int = 0
     failed: bool = False
 
 
-def prepare(model: LlamaModel, request: int, texts: Texts, *, truncate: bool, limit: int) -> EmbedJob:
+def prepare(
+    model: LlamaModel, request: int, texts: Texts, *, truncate: bool, limit: int, normalize: bool
+) -> EmbedJob:
     """Tokenise texts; token ids stay unchanged.
 
     A text longer than `limit` tokens is truncated before its end token. Raises PromptTooLong when
@@ -50,7 +53,7 @@ def prepare(model: LlamaModel, request: int, texts: Texts, *, truncate: bool, li
             closing = tokens[-1:] if around[-1:] == tokens[-1:] else []
             tokens = tokens[: limit - len(closing)] + closing
         prepared.append(tokens or [max(model.bos, 0)])
-    return EmbedJob(request, prepared, np.zeros((len(texts), model.n_embd), np.float32))
+    return EmbedJob(request, prepared, np.zeros((len(texts), model.n_embd), np.float32), normalize)
 
 
 def prepare_pairs(
@@ -116,8 +119,10 @@ class Embedder:
                 continue
             if self.ranks:
                 request.rows[index] = relevance(vector)
-            else:
+            elif request.normalize:
                 request.rows[index] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+            else:
+                request.rows[index] = vector
             request.done += 1
             if request.done == len(request.texts):
                 tokens = sum(map(len, request.texts))

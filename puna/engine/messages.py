@@ -35,6 +35,7 @@ class Embed(_OfRequest):
     texts: list[str | list[int]]
     truncate: bool
     limit: int
+    normalize: bool
 
 
 class Rank(_OfRequest):

@@ -116,8 +116,11 @@ class EngineProcess(EngineConnection):
             if not ended:
                 self._cancel(request)
 
-    async def embed(self, texts: Texts, *, truncate: bool, limit: int = 0) -> Embeddings:
-        answer = await self._result(Vectors, Embed(next(self._requests), list(texts), truncate, limit))
+    async def embed(
+        self, texts: Texts, *, truncate: bool, limit: int = 0, normalize: bool = True
+    ) -> Embeddings:
+        command = Embed(next(self._requests), list(texts), truncate, limit, normalize)
+        answer = await self._result(Vectors, command)
         values = array("f", answer.data)
         rows = [values[at : at + answer.width].tolist() for at in range(0, len(values), answer.width)]
         return Embeddings(vectors=rows, tokens=answer.tokens)

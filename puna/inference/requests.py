@@ -104,6 +104,8 @@ class EmbedInput(ModelInput, frozen=True, kw_only=True):
     truncate: bool = True
     dimensions: int = 0
     """Truncate vectors to this length and normalise them again; 0: do not."""
+    legacy: bool = False
+    """Asked by /api/embeddings, which does not normalise every model's vectors."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -202,7 +202,7 @@ class Inference:
 
     @retried_once
     async def embed(self, request: EmbedInput) -> Embedded:
-        """Vectors for texts, each of length 1."""
+        """Vectors for texts, each of length 1 (but see `EmbedInput.legacy`)."""
         started = perf_counter_ns()
         model = await self._open(request.model, partial(check_embed, request))
         options = _options(model, request.options)
@@ -211,7 +211,12 @@ class Inference:
         async with self._scheduler.lease(model, options, request.keep_alive, turn=_turn(request)) as lease:
             if not request.texts:
                 return Embedded(vectors=[])
-            result = await lease.engine.embed(request.texts, truncate=request.truncate, limit=options.num_ctx)
+            result = await lease.engine.embed(
+                request.texts,
+                truncate=request.truncate,
+                limit=options.num_ctx,
+                normalize=not (request.legacy and model.embeds_unnormalized),
+            )
             caller().spend(result.tokens)
             self._observer.embedded(model.name.display(), result.tokens)
             vectors = result.vectors

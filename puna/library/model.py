@@ -18,7 +18,7 @@ from puna.human import human_number
 from puna.library.blobs import Blobs
 from puna.library.manifests import IMAGE, Layer
 from puna.library.names import Name
-from puna.library.purposes import needs_hidden_states, pooling_capability
+from puna.library.purposes import embeds_unnormalized, needs_hidden_states, pooling_capability
 from puna.types import MediaFile, Message
 
 _T = TypeVar("_T")
@@ -118,6 +118,11 @@ class Model:
         with suppress(LoadFailed):
             return last if last and not needs_hidden_states(self.draft_metadata) else None
         return last
+
+    @property
+    def embeds_unnormalized(self) -> bool:
+        """Whether Ollama's /api/embeddings returns its vectors as they are."""
+        return embeds_unnormalized(self.metadata)
 
     @property
     def draft_metadata(self) -> Metadata:

@@ -22,6 +22,15 @@ def pooling_capability(metadata: Metadata) -> str:
     return "" if pooling is None else "embedding"
 
 
+def embeds_unnormalized(metadata: Metadata) -> bool:
+    """Whether Ollama's /api/embeddings returns its vectors as they are (llm/llama_server.go)."""
+    kind, normalizes = metadata.architecture, metadata.arch("normalize_embeddings")
+    if kind.startswith("nomic-bert"):
+        return not normalizes
+    wordpiece = metadata.get("tokenizer.ggml.model", "bert") == "bert"
+    return kind == "bert" and (not wordpiece or normalizes is False)
+
+
 def needs_hidden_states(metadata: Metadata) -> bool:
     """Whether the model reads another model's hidden states, like MTP heads."""
     return metadata.architecture in _HEADS or not _has(metadata, "blk.0.")

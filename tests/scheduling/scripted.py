@@ -101,7 +101,9 @@ class ScriptedEngine:
     def generate(self, job: Job) -> AsyncGenerator[Delta | Finish, None]:
         raise NotImplementedError
 
-    async def embed(self, texts: Texts, *, truncate: bool, limit: int = 0) -> Embeddings:
+    async def embed(
+        self, texts: Texts, *, truncate: bool, limit: int = 0, normalize: bool = True
+    ) -> Embeddings:
         raise NotImplementedError
 
     async def rank(self, query: str, documents: list[str], *, truncate: bool) -> Ranking:

@@ -19,6 +19,7 @@ from puna.server.remote import Remote
 from tests.hearing_models import hearing_model, ultravox_projector
 from tests.model_parts import FIRST_BYTE
 from tests.models import embedding_model, install, install_with_projector, scripted_model
+from tests.ollama_models import rewritten
 from tests.running import Server, keys_file, serving
 from tests.server.fetching import lookups
 from tests.server.search_engine import search_engine
@@ -77,6 +78,8 @@ def add_models(gguf: Path, store: Path) -> None:
     install(store, "endless", gguf)
     embedding_model(gguf)
     install(store, "vectors", gguf)
+    kept = {"bert.normalize_embeddings": False}
+    install(store, "unnormalized", rewritten([gguf], gguf.with_name("kept.gguf"), "bert", more=kept))
     scripted_model(gguf, "never said")
     install(store, "broken", gguf)
     weights = Library(store).open("broken").weights

@@ -56,3 +56,11 @@ def test_the_older_endpoint_has_one_vector(http: httpx.Client):
     assert list(body) == ["embedding"]
     assert body["embedding"] == pytest.approx(embed(http, input="one").json()["embeddings"][0], abs=1e-6)
     assert http.post("/api/embeddings", json={"model": "vectors"}).json() == {"embedding": []}
+
+
+def test_the_older_endpoint_leaves_vectors_of_some_models_as_they_are(http: httpx.Client):
+    whole = http.post("/api/embeddings", json={"model": "unnormalized", "prompt": "one"}).json()["embedding"]
+    (vector,) = http.post("/api/embed", json={"model": "unnormalized", "input": "one"}).json()["embeddings"]
+    length = math.hypot(*whole)
+    assert abs(length - 1) > 0.01
+    assert vector == pytest.approx([number / length for number in whole], abs=1e-5)

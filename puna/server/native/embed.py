@@ -37,6 +37,7 @@ async def embeddings(request: Request) -> WholeResponse:
         model=body.model_name,
         texts=[body.prompt] if body.prompt else [],
         truncate=False,
+        legacy=True,
         options=body.options or {},
         keep_alive=seconds(body.keep_alive),
     )
