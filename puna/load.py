@@ -14,6 +14,7 @@ ROLLBACKS = {
     "lfm2moe": 15,
     "nemotron_h": 7,
     "nemotron_h_moe": 7,
+    "nemotron_h_omni": 7,
     "qwen35": 3,
     "qwen35moe": 3,
 }

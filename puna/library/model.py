@@ -34,6 +34,7 @@ PROJECTOR_INSIDE = (
     "glmocr",
     "llama4",
     "mistral3",
+    "nemotron_h_omni",
     "qwen25vl",
     "qwen35",
     "qwen35moe",

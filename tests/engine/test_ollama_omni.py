@@ -1,0 +1,33 @@
+"""A Nemotron 3 Omni with its encoders inside answers as the two files do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from puna.engine.ollama_gguf import projector
+from puna.types import Image
+from tests import ollama_omni
+from tests.engine.asking import loaded
+from tests.engine.test_hearing import close, expected, likeliest
+from tests.hearing_models import tone, wav
+from tests.ollama_models import assert_same
+
+CAT = Image(75, 70, np.random.default_rng(1).integers(0, 256, (70, 75, 3), np.uint8).tobytes())
+LOW = wav(tone(220))
+PROMPT = "Here is <__media__> and <__media__> so?"
+
+
+@pytest.mark.parametrize("larger", [1, 3])
+async def test_it_sees_and_hears(tmp_path: Path, larger: int, monkeypatch: pytest.MonkeyPatch):
+    # The reference is libllama's own arithmetic.
+    monkeypatch.setenv("PUNA_KERNELS", "0")
+    two = ollama_omni.omni(tmp_path)
+    one = ollama_omni.inside(*two, tmp_path / "one.gguf", larger=larger)
+    with projector(str(one)) as path:
+        assert_same(Path(path), two[1])
+    async with loaded(one, projector=one, num_ctx=1024) as engine:
+        assert (engine.info.vision, engine.info.audio) == (True, True)
+        assert await likeliest(engine, PROMPT, CAT, LOW) == close(expected(two, PROMPT, CAT, LOW))
