@@ -13,7 +13,7 @@ export function Edit({ text, send, cancel }) {
     if (event.key === "Escape") { event.stopPropagation(); cancel(); }
   }
   return html`<form class="edit" onSubmit=${done}>
-    <textarea rows="2" ref=${place} aria-label=${say("editMessage")} value=${typed}
+    <textarea rows="2" dir="auto" ref=${place} aria-label=${say("editMessage")} value=${typed}
       onInput=${(event) => setTyped(event.target.value)} onKeyDown=${key}></textarea>
     <button type="button" class="quiet" onClick=${cancel}>${say("cancel")}</button>
     <button disabled=${!typed.trim()}>${say("send")}</button>

@@ -4,8 +4,10 @@ const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt
 const INLINE = /^(?:\$\$([^$]+?)\$\$|\$(?![\s$])((?:\\.|[^$\\\n])+?)(?<!\s)\$(?!\d)|\\\(([\s\S]+?)\\\))/;
 const BLOCK = /^(?:\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\])[ \t]*(?:\n|$)/;
 
+// marked asks at every paragraph: searching on to the end of a long text each time would take its square.
+const paragraph = (source) => { const end = source.indexOf("\n\n"); return end < 0 ? source : source.slice(0, end); };
 const extension = (name, level, pattern, start) => ({
-  name, level, start: (source) => { const at = source.search(start); return at < 0 ? undefined : at; },
+  name, level, start: (source) => { const at = paragraph(source).search(start); return at < 0 ? undefined : at; },
   tokenizer(source) {
     const found = pattern.exec(source);
     return found ? { type: name, raw: found[0], text: found.slice(1).find((text) => text !== undefined) } : undefined;

@@ -2,17 +2,31 @@
 import { Marked } from "../vendored/marked.js";
 import purify from "../vendored/dompurify.js";
 import highlight from "../vendored/highlight.js";
+import { copy } from "./clipboard.js";
 import { FORMULAS, set } from "./formulas.js";
 import { say } from "./words.js";
 
+const TAGS = ["p", "br", "hr", "em", "strong", "b", "i", "u", "s", "del", "mark", "sub", "sup", "kbd", "code", "pre", "blockquote",
+  "ul", "ol", "li", "a", "h1", "h2", "h3", "h4", "h5", "h6", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td"];
 const ALLOWED = {
-  ALLOWED_TAGS: ["p", "br", "hr", "em", "strong", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a",
-    "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"],
-  ALLOWED_ATTR: ["href", "title", "start", "align", "class"],
+  ALLOWED_TAGS: TAGS,
+  ALLOWED_ATTR: ["href", "title", "start", "align", "colspan", "rowspan", "class"],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  // The pattern above is for addresses; these hold none.
+  ADD_URI_SAFE_ATTR: ["start", "align", "colspan", "rowspan"],
   RETURN_DOM_FRAGMENT: true,
 };
-const marked = new Marked({ extensions: FORMULAS });
+// Longer code stays plain: colours would hold up typing while it grows.
+const COLOURED = 50_000;
+const OTHER_TAG = new RegExp(`<(?!/?(?:${TAGS.join("|")})(?![\\w-]))`, "gi");
+const marked = new Marked({
+  extensions: FORMULAS,
+  renderer: {
+    // An answer about HTML names tags outside code, too: they are text, not lost.
+    html: ({ text }) => text.replace(OTHER_TAG, "&lt;"),
+    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+  },
+});
 /** The content of each place: its blocks, their nodes, and the link targets that they may use. */
 const shown = new WeakMap();
 
@@ -48,6 +62,8 @@ function safe(source) {
   for (const each of fragment.querySelectorAll("[class]")) {
     if (!/^(?:language-[\w+-]+|formula(?:-block)?)$/.test(each.className)) each.removeAttribute("class");
   }
+  // Each block has the direction of its own language.
+  for (const block of fragment.children) block.dir = "auto";
   fragment.querySelectorAll("pre > code").forEach(colour);
   fragment.querySelectorAll("code.formula, code.formula-block").forEach(set);
   return fragment;
@@ -56,13 +72,16 @@ function safe(source) {
 function colour(code) {
   const source = code.textContent;
   const language = code.className.replace("language-", "");
-  if (highlight.getLanguage(language)) code.innerHTML = highlight.highlight(source, { language }).value;
+  if (source.length <= COLOURED && highlight.getLanguage(language)) code.innerHTML = highlight.highlight(source, { language }).value;
   const button = document.createElement("button");
   button.className = "copy-code";
   button.textContent = say("copy");
   button.onclick = async () => {
-    await navigator.clipboard.writeText(source);
+    await copy(source);
     button.textContent = say("copied");
   };
-  code.parentElement.append(button);
+  const block = code.parentElement;
+  block.dir = "ltr";
+  block.dataset.language = language;
+  block.append(button);
 }

@@ -1,29 +1,43 @@
 /** One message of a chat: its text, folded thinking, calls and figures. */
 import { Attachments } from "./attachments.js";
 import { Calls } from "./calls.js";
+import { copy } from "./clipboard.js";
 import { Edit } from "./edit.js";
 import { draw } from "./markdown.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
+// After a drawing that took a while, as long again times this is left for typing and scrolling.
+const REST = 4;
+
+/** Draws a text as it grows: at most once a frame, and less often where a drawing takes long. */
 function Markdown({ text }) {
   const place = useRef(null);
-  // At most once a frame, however fast the tokens come.
+  const rested = useRef(0);
   useEffect(() => {
-    const frame = requestAnimationFrame(() => place.current && draw(place.current, text));
-    return () => cancelAnimationFrame(frame);
+    let frame;
+    function now() {
+      const began = performance.now();
+      draw(place.current, text);
+      const ended = performance.now();
+      rested.current = ended + REST * (ended - began);
+    }
+    const next = () => { frame = requestAnimationFrame(now); };
+    const left = rested.current - performance.now();
+    const timer = left > 0 ? setTimeout(next, left) : next();
+    return () => { clearTimeout(timer); cancelAnimationFrame(frame); };
   }, [text]);
   return html`<div class="markdown" ref=${place}></div>`;
 }
 
 function Copy({ text }) {
   const [done, setDone] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
+  const press = async () => {
+    await copy(text);
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };
-  return html`<button class="quiet" onClick=${copy}>${say(done ? "copied" : "copy")}</button>`;
+  return html`<button class="quiet" onClick=${press}>${say(done ? "copied" : "copy")}</button>`;
 }
 
 function Branches({ fork, walk }) {
@@ -43,7 +57,7 @@ function Thinking({ text, seconds }) {
 
 function Mine({ message, editing, edit, resend, walk }) {
   if (editing) return html`<${Edit} text=${message.content} send=${resend} cancel=${() => edit(false)} />`;
-  return html`<div class="plain">${message.given && html`<${Attachments} files=${message.given} />`}${message.content}</div>
+  return html`<div class="plain" dir="auto">${message.given && html`<${Attachments} files=${message.given} />`}${message.content}</div>
     <footer>
       ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
       ${edit && html`<button class="quiet" onClick=${() => edit(true)}>${say("edit")}</button>`}

@@ -136,7 +136,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     <form class="write" onSubmit=${send}>
       <label class="attach" title=${say("attach")}>＋<input type="file" multiple aria-label=${say("attach")}
         onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
-      <textarea rows="2" aria-label=${say("message")} placeholder=${say("message")} value=${typed} ref=${writing} readOnly=${sending}
+      <textarea rows="2" dir="auto" aria-label=${say("message")} placeholder=${say("message")} value=${typed} ref=${writing} readOnly=${sending}
         onInput=${(event) => write({ typed: event.target.value })} onKeyDown=${key}
         onPaste=${(event) => take(event, event.clipboardData.files)}></textarea>
       ${running
