@@ -87,3 +87,22 @@ def test_a_file_without_chats_is_refused_and_nothing_is_lost(talked: Page, tmp_p
     talked.get_by_label("Import").set_input_files(file)
     expect(talked.get_by_role("alert")).to_contain_text("other.json")
     expect(talked.locator(".chats li")).to_have_count(2)
+
+
+def test_back_and_forward_open_the_chats_of_their_addresses(talked: Page):
+    shown = talked.locator("article.mine .plain")
+    expect(talked).to_have_title("Second question – Puna")
+    talked.get_by_role("button", name="First question", exact=True).click()
+    expect(shown).to_have_text("First question")
+    expect(talked).to_have_title("First question – Puna")
+    talked.get_by_role("button", name="New chat").click()
+    expect(talked).to_have_title("Puna")
+    talked.go_back()
+    expect(shown).to_have_text("First question")
+    talked.get_by_role("button", name="Models").click()
+    talked.go_back()
+    expect(shown).to_have_text("Second question")
+    talked.go_forward()
+    expect(shown).to_have_text("First question")
+    talked.reload()
+    expect(shown).to_have_text("First question")

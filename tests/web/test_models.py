@@ -223,3 +223,11 @@ def test_a_pull_that_fails_says_why_and_can_be_put_away(opened: Page):
     expect(opened.get_by_role("alert")).to_be_visible()
     opened.get_by_role("button", name="Delete: !!").click()
     expect(opened.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_model_that_came_meanwhile_is_there_when_a_person_comes_back(
+    opened: Page, add_scripted: Callable[..., list[bytes]]
+):
+    add_scripted("later", "An answer.")
+    opened.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(opened.locator(".models strong")).to_have_text(["later:latest", "talker:latest"])

@@ -2,7 +2,7 @@
 import { answered, begin as beginAnswer, growing, stop } from "./answers.js";
 import { ask, errorText } from "./api.js";
 import { Appearance, appear } from "./appearance.js";
-import { draft } from "./drafts.js";
+import { draft, write } from "./drafts.js";
 import { Newer } from "./formats.js";
 import { lazy } from "./lazy.js";
 import { take } from "./merge.js";
@@ -89,6 +89,20 @@ function Page({ first }) {
     else if (answered(id)) await drop(id);
     changed();
   }), []);
+  useEffect(() => {
+    /** Opens the chat of an address that the user goes to, as with Back. */
+    async function went() {
+      const id = location.hash.slice(1);
+      if (id === shown.current.id) return;
+      const there = answered(id) ?? (await listed())?.find((one) => one.id === id);
+      setChat(there ?? { ...fresh(shown.current.model), ...(id && { id }) });
+      enter("talk");
+    }
+    addEventListener("hashchange", went);
+    // Models may have come or gone while the user was elsewhere.
+    addEventListener("focus", refresh);
+  }, []);
+  useEffect(() => { document.title = chat.title ? `${chat.title} – Puna` : "Puna"; }, [chat.title]);
   useEffect(() => { if (chat.messages.length) { location.hash = chat.id; listed(); } }, [chat.messages.length, chat.id]);
 
   const save = (chosen) => keep(chosen).then(
@@ -166,6 +180,19 @@ appear();
 // The chat that the address names; empty until it is loaded.
 const first = { ...fresh(""), ...(location.hash && { id: location.hash.slice(1) }) };
 const page = document.getElementById("page");
-draft(first.id).typed = page.querySelector("textarea").value;
+// So a reload finds this chat's draft.
+history.replaceState(null, "", `#${first.id}`);
+const { typed } = draft(first.id);
+const early = page.querySelector("textarea").value;
+// Firefox fills the box with what was in it before a reload.
+write(first.id, { typed: early.startsWith(typed) ? early : typed + early });
+// A file dropped beside its place would replace the page.
+for (const type of ["dragover", "drop"]) {
+  addEventListener(type, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+}
 render(html`<${Page} first=${first} />`, page);
 performance.mark("interactive");

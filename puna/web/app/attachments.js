@@ -12,7 +12,8 @@ const capabilities = new Map();
 /** Reads a file. Throws an Error with a message for the user when it cannot be attached. @param {File} file @returns {Promise<Attachment>} */
 export async function read(file) {
   if (file.size > LARGEST) throw new Error(`${file.name}: ${say("tooLarge")}`);
-  const kind = file.type.startsWith("image/") ? "vision" : file.type.startsWith("audio/") ? "audio" : "text";
+  // A drawing in SVG is text; models see pixels.
+  const kind = file.type.startsWith("image/") && file.type !== "image/svg+xml" ? "vision" : file.type.startsWith("audio/") ? "audio" : "text";
   if (kind !== "text") return { name: file.name, kind, type: file.type, data: await base64(file) };
   if (file.type === "application/pdf" || file.name.toLowerCase().endsWith(".pdf")) return pdf(file);
   try {

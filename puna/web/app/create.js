@@ -45,7 +45,7 @@ export function Create({ done }) {
     <form onSubmit=${make}>
       <input aria-label=${say("createName")} placeholder=${say("createName")} value=${name} onInput=${(event) => setName(event.target.value)} />
       <textarea class="code" rows="6" spellcheck=${false} aria-label="Modelfile" value=${text} onInput=${(event) => setText(event.target.value)}></textarea>
-      <label class="quiet attach">＋ ${say("dropGguf")}<input type="file" multiple accept=".gguf" aria-label=${say("dropGguf")}
+      <label class="quiet attach">+ ${say("dropGguf")}<input type="file" multiple accept=".gguf" aria-label=${say("dropGguf")}
         onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
       <ul class="attachments">${files.map((file) => html`<li>${file.name}
         <button type="button" class="quiet" aria-label=${`${say("remove")}: ${file.name}`} onClick=${() => setFiles(files.filter((one) => one !== file))}>✕</button></li>`)}</ul>

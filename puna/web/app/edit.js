@@ -1,4 +1,5 @@
 /** A user's message being edited in place. */
+import { isComposing } from "./composing.js";
 import { html, useLayoutEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
@@ -9,7 +10,8 @@ export function Edit({ text, send, cancel }) {
   useLayoutEffect(() => { place.current.focus(); }, []);
   const done = (event) => { event.preventDefault(); if (typed.trim()) send(typed.trim()); };
   function key(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) done(event);
+    if (isComposing(event)) return;
+    if (event.key === "Enter" && !event.shiftKey) done(event);
     if (event.key === "Escape") { event.stopPropagation(); cancel(); }
   }
   return html`<form class="edit" onSubmit=${done}>

@@ -1,4 +1,5 @@
 /** Ctrl/Cmd+K: opens any room or chat by keyboard. */
+import { isComposing } from "./composing.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
@@ -34,6 +35,7 @@ export function Palette({ choices }) {
   function key(event) {
     // Esc closes this without stopping an answer.
     event.stopPropagation();
+    if (isComposing(event)) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found.length) { event.preventDefault(); setAt((at + step + found.length) % found.length); }
     if (event.key === "Enter") { event.preventDefault(); choose(found[at]); }

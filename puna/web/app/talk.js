@@ -2,7 +2,8 @@
 import { stop } from "./answers.js";
 import { Attachments, read, refusal } from "./attachments.js";
 import { branch, walk } from "./branches.js";
-import { draft } from "./drafts.js";
+import { isComposing } from "./composing.js";
+import { draft, write as writeDraft } from "./drafts.js";
 import { useFollow } from "./follow.js";
 import { lazy } from "./lazy.js";
 import { ContextMeter } from "./meter.js";
@@ -22,7 +23,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
   const writing = useRef(null);
   const { place, growing, scrolled, toEnd } = useFollow();
   function write(what) {
-    Object.assign(written, what);
+    writeDraft(chat.id, what);
     changed();
   }
   function set(what) {
@@ -32,7 +33,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
   }
 
   useEffect(() => {
-    const escape = (event) => event.key === "Escape" && stop(chat.id);
+    const escape = (event) => event.key === "Escape" && !isComposing(event) && stop(chat.id);
     addEventListener("keydown", escape);
     return () => removeEventListener("keydown", escape);
   }, [chat.id]);
@@ -51,6 +52,11 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     if (!files.length) return;
     event.preventDefault();
     give(files);
+  }
+  function paste(event) {
+    const { types, files } = event.clipboardData;
+    // With a text, office programs give a picture of it, which nobody means.
+    if (!["text/plain", "text/html"].every((type) => types.includes(type))) take(event, files);
   }
   /** Why this cannot be sent; "" when it can. The page may still be waiting for the list of models. */
   async function hindrance() {
@@ -104,7 +110,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     if (at < 0) writing.current.focus();
   }
   function key(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) send(event);
     if (event.key === "ArrowUp" && !typed && !running) {
       event.preventDefault();
       edit(chat.messages.findLastIndex(({ role }) => role === "user"));
@@ -134,11 +140,11 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
     ${given.length > 0 && html`<div class="giving"><${Attachments} files=${given} drop=${(at) => write({ given: given.filter((_, one) => one !== at) })} /></div>`}
     <form class="write" onSubmit=${send}>
-      <label class="attach" title=${say("attach")}>＋<input type="file" multiple aria-label=${say("attach")}
+      <label class="attach" title=${say("attach")}>+<input type="file" multiple aria-label=${say("attach")}
         onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
       <textarea rows="2" dir="auto" aria-label=${say("message")} placeholder=${say("message")} value=${typed} ref=${writing} readOnly=${sending}
         onInput=${(event) => write({ typed: event.target.value })} onKeyDown=${key}
-        onPaste=${(event) => take(event, event.clipboardData.files)}></textarea>
+        onPaste=${paste}></textarea>
       ${running
         ? html`<button type="button" onClick=${() => stop(chat.id)}>${say("stop")}</button>`
         : html`<button disabled=${!ready || sending}>${say("send")}</button>`}
