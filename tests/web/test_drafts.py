@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.web.test_give import MEDIA_MARKER
+from tests.web.test_attachments import PNG
 
-PICTURE = base64.b64encode(MEDIA_MARKER).decode()
-GIVEN = """([place, kind, picture, texts]) => {
+PICTURE = base64.b64encode(PNG).decode()
+PASSED = """([place, kind, picture, texts]) => {
     const data = new DataTransfer();
     for (const [type, text] of Object.entries(texts)) data.setData(type, text);
     if (picture) {
@@ -32,9 +32,9 @@ def model(add_scripted: Callable[..., list[bytes]]) -> None:
     add_scripted("talker", "An answer.")
 
 
-def given(page: Page, place: str, kind: str, picture: str, **texts: str) -> bool:
+def passed(page: Page, place: str, kind: str, picture: str, **texts: str) -> bool:
     named = {f"text/{name}": text for name, text in texts.items()}
-    return page.evaluate(GIVEN, [place, kind, picture, named])
+    return page.evaluate(PASSED, [place, kind, picture, named])
 
 
 def composed(box: Locator, key: str, how: dict[str, Any]) -> None:
@@ -81,9 +81,9 @@ def test_keys_of_an_input_method_neither_send_nor_stop(
 
 
 def test_of_a_table_pasted_from_an_office_program_the_text_is_taken(page: Page):
-    taken = given(page, ".write textarea", "paste", PICTURE, plain="1\t2", html="<table></table>")
+    taken = passed(page, ".write textarea", "paste", PICTURE, plain="1\t2", html="<table></table>")
     assert not taken
-    assert given(page, ".write textarea", "paste", PICTURE, html="<img src=x>")
+    assert passed(page, ".write textarea", "paste", PICTURE, html="<img src=x>")
     expect(page.get_by_role("img", name="given.png")).to_have_count(1)
 
 
@@ -91,9 +91,9 @@ def test_of_a_table_pasted_from_an_office_program_the_text_is_taken(page: Page):
 def test_a_file_dropped_beside_its_place_does_not_replace_the_page(page: Page, room: str):
     page.get_by_role("button", name=room, exact=True).click()
     for kind in ("dragover", "drop"):
-        assert given(page, "nav", kind, PICTURE)
+        assert passed(page, "nav", kind, PICTURE)
         # A text that is dragged goes into any box.
-        assert not given(page, "nav", kind, "", plain="x")
+        assert not passed(page, "nav", kind, "", plain="x")
     expect(page.get_by_role("img")).to_have_count(0)
 
 

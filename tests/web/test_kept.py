@@ -74,14 +74,26 @@ def test_a_chat_of_an_earlier_format_opens_and_goes_on(opened: Page, file: Path,
     ]
     opened.reload()
     expect(opened.locator("article.mine")).to_have_count(2)
-    assert opened.evaluate(GET, chat["id"])["format"] == 3
+    assert opened.evaluate(GET, chat["id"])["format"] == 4
 
     exported = tmp_path / "chats.json"
-    exported.write_text(json.dumps({"puna": 1, "chats": [chat]}))
+    exported.write_text(json.dumps({"puna": 4 if chat.get("format") == 4 else 1, "chats": [chat]}))
     opened.once("dialog", lambda dialog: dialog.accept())
     opened.get_by_role("button", name="Delete: Falling stones").click()
     opened.get_by_label("Import").set_input_files(exported)
     assert goes_on(opened)["options"] == {"temperature": 0.5}
+
+
+def test_a_chat_of_the_third_format_becomes_one_of_the_fourth_and_nothing_of_it_is_lost(page: Page):
+    third, fourth = (json.loads(file.read_text()) for file in KEPT[2:4])
+    found = page.evaluate(
+        """async (chat) => {
+            const base = document.querySelector("script[type=module]").src;
+            return (await import(new URL("formats.js", base))).upgraded(chat);
+        }""",
+        third,
+    )
+    assert found == fourth | {"id": third["id"]}
 
 
 def test_there_is_a_file_of_the_present_format(opened: Page):
@@ -139,6 +151,6 @@ def test_the_store_of_a_later_page_is_left_as_it_is(
 
 
 def test_a_file_of_a_later_page_is_refused(opened: Page, tmp_path: Path):
-    (tmp_path / "later.json").write_text(json.dumps({"puna": 2, "chats": []}))
+    (tmp_path / "later.json").write_text(json.dumps({"puna": 99, "chats": []}))
     opened.get_by_label("Import").set_input_files(tmp_path / "later.json")
     expect(opened.get_by_role("alert")).to_contain_text("newer version of Puna")

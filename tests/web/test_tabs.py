@@ -185,17 +185,17 @@ def paths(messages: list[dict[str, Any]]) -> set[str]:
     if not messages:
         return {""}
     (head, *rest) = messages
-    ways = [[{**head, "fork": None}, *rest]]
+    branches = [[{**head, "fork": None}, *rest]]
     if fork := head.get("fork"):
-        assert fork["ways"][fork["at"]] == []
-        ways += [way for at, way in enumerate(fork["ways"]) if at != fork["at"]]
-    return {f"{way[0]['content']}/{path}" for way in ways for path in paths(way[1:])}
+        assert fork["branches"][fork["shown"]] == []
+        branches += [branch for at, branch in enumerate(fork["branches"]) if at != fork["shown"]]
+    return {f"{branch[0]['content']}/{path}" for branch in branches for path in paths(branch[1:])}
 
 
 def test_what_either_tab_has_is_in_the_whole(page: Page):
     a, b, c, d = (message(name) for name in "abcd")
-    forked = {**b, "fork": {"at": 0, "ways": [[], [c, d]]}}
-    nested = {**c, "fork": {"at": 1, "ways": [[d], []]}}
+    forked = {**b, "fork": {"shown": 0, "branches": [[], [c, d]]}}
+    nested = {**c, "fork": {"shown": 1, "branches": [[d], []]}}
     cases = [
         ([a, b], [a, b, c], {"a 0/b 0/c 0/"}),
         ([a, b, c], [a], {"a 0/b 0/c 0/"}),
@@ -225,4 +225,4 @@ def test_a_chat_of_ten_thousand_messages_is_merged(page: Page):
     long = [message(str(number)) for number in range(10_000)]
     found = page.evaluate(MERGE, [long, [*long[:9000], message("x")]])
     assert len(found) == 10_000
-    assert [way[0]["id"] for way in found[9000]["fork"]["ways"] if way] == ["x"]
+    assert [branch[0]["id"] for branch in found[9000]["fork"]["branches"] if branch] == ["x"]

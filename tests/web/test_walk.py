@@ -13,7 +13,7 @@ from puna.library import Library, Name, push
 from tests.models import install, install_with_projector, scripted_model
 from tests.registries import registry
 from tests.vision_models import vision_model
-from tests.web.test_give import DOT
+from tests.web.test_attachments import DOT
 
 MODELS = ("seeing", "brief", "polite")
 
@@ -81,5 +81,5 @@ def test_a_person_pulls_talks_with_a_picture_compares_and_exports(page: Page, hu
     download.value.save_as(tmp_path / "chats.json")
     (chat,) = json.loads((tmp_path / "chats.json").read_text())["chats"]
     asked, answered = chat["messages"]
-    assert (asked["content"], asked["given"][0]["name"]) == ("What is this?", "dot.png")
+    assert (asked["content"], asked["attachments"][0]["name"]) == ("What is this?", "dot.png")
     assert answered["content"]

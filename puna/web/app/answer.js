@@ -12,8 +12,8 @@ export async function answer(chat, signal, changed) {
   const grown = () => { message.changed = Date.now(); changed(); };
   const before = message.content;
   delete message.error;
-  delete message.ended;
-  delete message.misfit;
+  delete message.done_reason;
+  delete message.schema_error;
   grown();
   const began = performance.now();
   const elapsed = () => (performance.now() - began) / 1000;
@@ -21,19 +21,19 @@ export async function answer(chat, signal, changed) {
     const body = request(chat);
     for await (const part of stream("/api/chat", body, signal)) {
       const { thinking, content, tool_calls: calls } = part.message ?? {};
-      if (thinking || content || calls) message.first ??= elapsed();
+      if (thinking || content || calls) message.time_to_first_token ??= elapsed();
       if (thinking) message.thinking = (message.thinking ?? "") + thinking;
-      if (calls) message.calls = [...(message.calls ?? []), ...calls];
+      if (calls) message.tool_calls = [...(message.tool_calls ?? []), ...calls];
       if (content) {
-        if (message.thinking && !before) message.thoughtFor ??= elapsed() - message.first;
+        if (message.thinking && !before) message.thinking_seconds ??= elapsed() - message.time_to_first_token;
         message.content += content;
       }
       if (part.done) measured(message, part);
       grown();
     }
-    if (!message.ended) message.error = say("ended");
-    if (body.format && message.content) message.misfit = checked(message.content, body.format);
-    message.window = await contextOf(chat.model);
+    if (!message.done_reason) message.error = say("ended");
+    if (body.format && message.content) message.schema_error = checked(message.content, body.format);
+    message.context_length = await contextOf(chat.model);
   } catch (error) {
     if (error.name !== "AbortError") message.error = errorText(error, "gone");
   }
@@ -41,7 +41,7 @@ export async function answer(chat, signal, changed) {
 }
 
 function request({ model, settings, messages: held }) {
-  const messages = held.filter(({ role, content, given, calls }) => role === "tool" || content || given || calls).map(sent);
+  const messages = held.filter(({ role, content, attachments, tool_calls: calls }) => role === "tool" || content || attachments || calls).map(sent);
   if (settings.system) messages.unshift({ role: "system", content: settings.system });
   return { model, messages, ...requested(settings) };
 }
@@ -57,8 +57,8 @@ function checked(text, format) {
 }
 
 function measured(message, part) {
-  message.ended = part.done_reason ?? "stop";
-  message.rate = part.eval_duration ? part.eval_count / (part.eval_duration / 1e9) : undefined;
+  message.done_reason = part.done_reason ?? "stop";
+  message.tokens_per_second = part.eval_duration ? part.eval_count / (part.eval_duration / 1e9) : undefined;
   message.tokens = (part.prompt_eval_count ?? 0) + (part.eval_count ?? 0);
 }
 

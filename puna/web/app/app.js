@@ -182,10 +182,10 @@ const first = { ...fresh(""), ...(location.hash && { id: location.hash.slice(1) 
 const page = document.getElementById("page");
 // So a reload finds this chat's draft.
 history.replaceState(null, "", `#${first.id}`);
-const { typed } = draft(first.id);
+const { text } = draft(first.id);
 const early = page.querySelector("textarea").value;
 // Firefox fills the box with what was in it before a reload.
-write(first.id, { typed: early.startsWith(typed) ? early : typed + early });
+write(first.id, { text: early.startsWith(text) ? early : text + early });
 // A file dropped beside its place would replace the page.
 for (const type of ["dragover", "drop"]) {
   addEventListener(type, (event) => {

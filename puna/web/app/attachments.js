@@ -38,12 +38,12 @@ export async function refusal(attachments, model, models) {
 }
 
 /** The message as sent: attached text comes before the typed text. @param {import("./storage.js").Message} message */
-export function sent({ role, content, thinking, calls, tool, given: attachments = [] }) {
+export function sent({ role, content, thinking, tool_calls, tool_name, attachments = [] }) {
   const texts = attachments.filter(({ kind }) => kind === "text").map(({ name, data }) => `${name}:\n\n${data}\n\n`);
   const images = attachments.filter(({ kind }) => kind !== "text").map(({ data }) => data);
   return {
-    role, content: texts.join("") + content, ...(images.length && { images }), ...(thinking && { thinking }), ...(calls && { tool_calls: calls }),
-    ...(tool && { tool_name: tool }),
+    role, content: texts.join("") + content, ...(images.length && { images }), ...(thinking && { thinking }), ...(tool_calls && { tool_calls }),
+    ...(tool_name && { tool_name }),
   };
 }
 

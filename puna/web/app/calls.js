@@ -11,11 +11,11 @@ export function Calls({ calls, reply }) {
   const [results, setResults] = useState([]);
   function send(event) {
     event.preventDefault();
-    reply(calls.map(({ function: { name } }, at) => ({ id: unique(), role: "tool", tool: name, content: results[at] ?? "" })));
+    reply(calls.map(({ function: { name } }, at) => ({ id: unique(), role: "tool", tool_name: name, content: results[at] ?? "" })));
   }
   const write = (at) => (event) => setResults(Object.assign([...results], { [at]: event.target.value }));
-  return html`<form onSubmit=${send}><ul class="calls" aria-label=${say("calls")}>${calls.map(({ function: { name, arguments: given } }, at) => html`<li>
-      <code><strong>${name}</strong>(${Object.entries(given ?? {}).map(([key, value], one) => html`${one > 0 && ", "}<span class="argument">${key}</span>: ${JSON.stringify(value)}`)})</code>
+  return html`<form onSubmit=${send}><ul class="calls" aria-label=${say("calls")}>${calls.map(({ function: { name, arguments: parameters } }, at) => html`<li>
+      <code><strong>${name}</strong>(${Object.entries(parameters ?? {}).map(([key, value], one) => html`${one > 0 && ", "}<span class="argument">${key}</span>: ${JSON.stringify(value)}`)})</code>
       ${reply && html`<textarea rows="1" class="code" aria-label=${`${say("result")} ${name}`} placeholder=${say("result") + " " + name} value=${results[at] ?? ""} onInput=${write(at)}></textarea>`}
     </li>`)}</ul>${reply && html`<button>${say("sendResults")}</button>`}</form>`;
 }

@@ -52,11 +52,11 @@ export function Compare({ models }) {
 
 /** A bar of tokens a second for each complete answer. */
 function Speeds({ answers }) {
-  const done = answers.filter(({ message }) => message?.rate != null);
+  const done = answers.filter(({ message }) => message?.tokens_per_second != null);
   if (!done.length) return null;
-  const most = Math.max(...done.map(({ message }) => message.rate));
-  return html`<svg class="speeds" role="img" aria-label=${done.map(({ model, message }) => `${model}: ${message.rate.toFixed(1)} tok/s`).join(", ")}
+  const most = Math.max(...done.map(({ message }) => message.tokens_per_second));
+  return html`<svg class="speeds" role="img" aria-label=${done.map(({ model, message }) => `${model}: ${message.tokens_per_second.toFixed(1)} tok/s`).join(", ")}
       viewBox="0 0 100 ${done.length * 8}">${done.map(({ model, message }, at) => html`
-    <rect x="0" y=${at * 8 + 4} width=${(100 * message.rate) / most} height="3" rx="1" />
-    <text x="0" y=${at * 8 + 3}>${model} · ${message.rate.toFixed(1)} tok/s</text>`)}</svg>`;
+    <rect x="0" y=${at * 8 + 4} width=${(100 * message.tokens_per_second) / most} height="3" rx="1" />
+    <text x="0" y=${at * 8 + 3}>${model} · ${message.tokens_per_second.toFixed(1)} tok/s</text>`)}</svg>`;
 }

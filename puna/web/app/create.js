@@ -14,7 +14,7 @@ export function Create({ done }) {
   const [state, setState] = useState({});
   const { control, doing, part, error } = state;
 
-  function give(chosen) {
+  function attach(chosen) {
     const added = [...chosen];
     if (!added.length) return;
     setFiles((before) => [...before.filter((old) => !added.some(({ name: one }) => one === old.name)), ...added]);
@@ -28,7 +28,7 @@ export function Create({ done }) {
     const tell = (now, how) => setState({ control: running, doing: now, part: how });
     try {
       // Check the text before sending a large file.
-      fields(text, Object.fromEntries(files.map((file) => [file.name, "given"])));
+      fields(text, Object.fromEntries(files.map((file) => [file.name, "attached"])));
       const digests = {};
       for (const file of files) digests[file.name] = await upload(file, running.signal, tell);
       tell(say("making"));
@@ -40,13 +40,13 @@ export function Create({ done }) {
       setState(failure.name === "AbortError" ? {} : { error: errorText(failure) });
     }
   }
-  const drop = (event) => { event.preventDefault(); give(event.dataTransfer.files); };
+  const drop = (event) => { event.preventDefault(); attach(event.dataTransfer.files); };
   return html`<details class="create" onDragOver=${(event) => event.preventDefault()} onDrop=${drop}><summary>${say("create")}</summary>
     <form onSubmit=${make}>
       <input aria-label=${say("createName")} placeholder=${say("createName")} value=${name} onInput=${(event) => setName(event.target.value)} />
       <textarea class="code" rows="6" spellcheck=${false} aria-label="Modelfile" value=${text} onInput=${(event) => setText(event.target.value)}></textarea>
       <label class="quiet attach">+ ${say("dropGguf")}<input type="file" multiple accept=".gguf" aria-label=${say("dropGguf")}
-        onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
+        onChange=${(event) => { attach(event.target.files); event.target.value = ""; }} /></label>
       <ul class="attachments">${files.map((file) => html`<li>${file.name}
         <button type="button" class="quiet" aria-label=${`${say("remove")}: ${file.name}`} onClick=${() => setFiles(files.filter((one) => one !== file))}>✕</button></li>`)}</ul>
       ${control

@@ -1,12 +1,12 @@
 /** Exports chats as JSON, which can be imported again, and as Markdown for reading. */
-import { upgraded } from "./formats.js";
+import { FORMAT, upgraded } from "./formats.js";
 import { unique } from "./storage.js";
 import { say } from "./words.js";
 
 /** @typedef {import("./storage.js").Chat} Chat */
 
-/** @param {Chat[]} chats */
-export const asJson = (chats) => JSON.stringify({ puna: 1, chats }, null, 2);
+/** A file has its chats' format, so that no earlier page drops what it does not know. @param {Chat[]} chats */
+export const asJson = (chats) => JSON.stringify({ puna: FORMAT, chats }, null, 2);
 
 /** @param {Chat} chat */
 export const asMarkdown = ({ title, model, messages }) =>
@@ -14,18 +14,25 @@ export const asMarkdown = ({ title, model, messages }) =>
 
 /** The chats in an exported file, under new ids. Throws an Error with a message for the user. @returns {Chat[]} */
 export function fromJson(text) {
-  let file;
-  try {
-    file = JSON.parse(text);
-  } catch {
-    throw new Error(say("noChats"));
-  }
-  if (file?.puna > 1) throw new Error(say("newerFile"));
-  if (file?.puna !== 1 || !Array.isArray(file.chats) || !file.chats.every(isChat)) throw new Error(say("noChats"));
-  return file.chats.map(({ title, model, system, temperature, settings, changed, pinned, folder, messages }) => upgraded({
-    id: unique(), title, model, system, temperature, settings, changed,
+  const { puna: format, chats } = parsed(text);
+  if (format > FORMAT) throw new Error(say("newerFile"));
+  if (!(format >= 1) || !chats.every(isChat)) throw new Error(say("noChats"));
+  return chats.map(({ title, model, settings, changed, pinned, folder, messages }) => ({
+    id: unique(), title, model, settings, changed, format: FORMAT,
     pinned: pinned === true, ...(folder && { folder }), messages: messages.map(clean),
   }));
+}
+
+/** A file's format and its chats, of which none is checked yet. */
+function parsed(text) {
+  try {
+    const { puna, chats } = JSON.parse(text);
+    if (puna > FORMAT) return { puna };
+    if (chats.every(isWhole)) return { puna, chats: chats.map(upgraded) };
+  } catch {
+    // Whatever it is, it is none of ours.
+  }
+  throw new Error(say("noChats"));
 }
 
 /** Downloads a file to the user's machine. */
@@ -37,25 +44,27 @@ export function download(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+/** Upgrading fills in what a stored chat lacks; a file must have it. */
+const isWhole = (chat) => ["title", "model", "changed", "messages"].every((name) => name in chat);
 const isText = (value) => value === undefined || typeof value === "string";
 const isNumber = (value) => value === undefined || typeof value === "number";
 const isList = (value, isOne) => value === undefined || (Array.isArray(value) && value.every(isOne));
 const isTexts = (value) => typeof value === "object" && value !== null && Object.values(value).every(isText);
-const isWay = (way) => Array.isArray(way) && way.every(isMessage);
+const isBranch = (messages) => Array.isArray(messages) && messages.every(isMessage);
 
 const isSettings = (settings) =>
   settings === undefined || (isTexts({ ...settings, options: undefined }) && isTexts(settings?.options ?? {}));
 
 const isChat = (chat) =>
-  [chat?.title, chat?.model].every((text) => typeof text === "string") && [chat.folder, chat.system].every(isText) &&
+  [chat?.title, chat?.model].every((text) => typeof text === "string") && isText(chat.folder) &&
   isSettings(chat.settings) &&
-  Number.isFinite(chat.changed) && isWay(chat.messages);
+  Number.isFinite(chat.changed) && isBranch(chat.messages);
 
 const isMessage = (message) =>
   ["user", "assistant", "tool"].includes(message?.role) && typeof message.content === "string" &&
-  [message.thinking, message.error, message.ended, message.misfit, message.tool].every(isText) &&
-  [message.rate, message.first, message.thoughtFor, message.tokens, message.window].every(isNumber) &&
-  isList(message.given, isAttachment) && isList(message.calls, isCall) && isFork(message.fork);
+  [message.id, message.thinking, message.error, message.done_reason, message.schema_error, message.tool_name].every(isText) &&
+  [message.tokens_per_second, message.time_to_first_token, message.thinking_seconds, message.tokens, message.context_length].every(isNumber) &&
+  isList(message.attachments, isAttachment) && isList(message.tool_calls, isCall) && isFork(message.fork);
 
 const isAttachment = (attachment) =>
   ["vision", "audio", "text"].includes(attachment?.kind) &&
@@ -66,14 +75,15 @@ const isCall = (call) =>
 
 /** Whether only the visible branch is empty in its fork. */
 const isFork = (fork) =>
-  fork === undefined || (Array.isArray(fork?.ways) && Boolean(fork.ways[fork.at]) &&
-    fork.ways.every((way, at) => isWay(way) && (at === fork.at) === (way.length === 0)));
+  fork === undefined || (Array.isArray(fork?.branches) && Boolean(fork.branches[fork.shown]) &&
+    fork.branches.every((branch, at) => isBranch(branch) && (at === fork.shown) === (branch.length === 0)));
 
-const FIELDS = ["role", "content", "thinking", "thoughtFor", "calls", "rate", "first", "tokens", "window", "error", "ended", "given", "misfit", "tool"];
+const FIELDS = ["id", "role", "content", "attachments", "thinking", "thinking_seconds", "tool_calls", "tool_name", "tokens_per_second",
+  "time_to_first_token", "tokens", "context_length", "error", "done_reason", "schema_error"];
 
 /** A message's known fields only, because a file may hold anything. */
 function clean(message) {
   const kept = Object.fromEntries(FIELDS.filter((name) => message[name] !== undefined).map((name) => [name, message[name]]));
   const { fork } = message;
-  return fork ? { ...kept, fork: { at: fork.at, ways: fork.ways.map((way) => way.map(clean)) } } : kept;
+  return fork ? { ...kept, fork: { shown: fork.shown, branches: fork.branches.map((branch) => branch.map(clean)) } } : kept;
 }

@@ -13,35 +13,35 @@ export function take(chat, kept) {
 export function merged(mine, theirs) {
   let place = { list: theirs, from: 0 };
   const whole = mine.map((message) => {
-    const fork = message.fork ?? { at: 0, ways: [[]] };
+    const fork = message.fork ?? { shown: 0, branches: [[]] };
     let kept = message;
     let next = { list: [], from: 0 };
-    for (const way of waysAt(place)) {
-      const head = way.list[way.from];
+    for (const branch of branchesAt(place)) {
+      const head = branch.list[branch.from];
       if (isSame(head, message)) {
         kept = (head.changed ?? 0) > (message.changed ?? 0) ? head : message;
-        next = { list: way.list, from: way.from + 1 };
-      } else add(fork.ways, way.list.slice(way.from));
+        next = { list: branch.list, from: branch.from + 1 };
+      } else add(fork.branches, branch.list.slice(branch.from));
     }
     place = next;
     delete kept.fork;
-    return fork.ways.length > 1 ? Object.assign(kept, { fork }) : kept;
+    return fork.branches.length > 1 ? Object.assign(kept, { fork }) : kept;
   });
   return whole.concat(place.list.slice(place.from));
 }
 
 /** The starts of all branches that fork at a place. */
-function waysAt({ list, from }) {
+function branchesAt({ list, from }) {
   if (!list[from]) return [];
   const { fork } = list[from];
-  return fork ? fork.ways.map((way, at) => (at === fork.at ? { list, from } : { list: way, from: 0 })) : [{ list, from }];
+  return fork ? fork.branches.map((branch, at) => (at === fork.shown ? { list, from } : { list: branch, from: 0 })) : [{ list, from }];
 }
 
-function add(ways, [{ fork, ...head }, ...rest]) {
-  const way = [head, ...rest];
-  const known = ways.findIndex(([first]) => first && isSame(first, head));
-  if (known < 0) ways.push(way);
-  else ways[known] = merged(ways[known], way);
+function add(branches, [{ fork, ...head }, ...rest]) {
+  const branch = [head, ...rest];
+  const known = branches.findIndex(([first]) => first && isSame(first, head));
+  if (known < 0) branches.push(branch);
+  else branches[known] = merged(branches[known], branch);
 }
 
 /** A continued answer replaces the stopped one. */

@@ -41,11 +41,11 @@ function Copy({ text }) {
 }
 
 function Branches({ fork, walk }) {
-  const last = fork.ways.length - 1;
+  const last = fork.branches.length - 1;
   return html`<span class="branches" role="group" aria-label=${say("branches")}>
-    <button class="quiet" aria-label=${say("earlier")} disabled=${!walk || fork.at === 0} onClick=${() => walk(-1)}>‹</button>
-    <small>${fork.at + 1} / ${last + 1}</small>
-    <button class="quiet" aria-label=${say("later")} disabled=${!walk || fork.at === last} onClick=${() => walk(1)}>›</button></span>`;
+    <button class="quiet" aria-label=${say("earlier")} disabled=${!walk || fork.shown === 0} onClick=${() => walk(-1)}>‹</button>
+    <small>${fork.shown + 1} / ${last + 1}</small>
+    <button class="quiet" aria-label=${say("later")} disabled=${!walk || fork.shown === last} onClick=${() => walk(1)}>›</button></span>`;
 }
 
 function Thinking({ text, seconds }) {
@@ -57,7 +57,7 @@ function Thinking({ text, seconds }) {
 
 function Mine({ message, editing, edit, resend, walk }) {
   if (editing) return html`<${Edit} text=${message.content} send=${resend} cancel=${() => edit(false)} />`;
-  return html`<div class="plain" dir="auto">${message.given && html`<${Attachments} files=${message.given} />`}${message.content}</div>
+  return html`<div class="plain" dir="auto">${message.attachments && html`<${Attachments} files=${message.attachments} />`}${message.content}</div>
     <footer>
       ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
       ${edit && html`<button class="quiet" onClick=${() => edit(true)}>${say("edit")}</button>`}
@@ -66,24 +66,24 @@ function Mine({ message, editing, edit, resend, walk }) {
 
 function Theirs({ message, running, again, goOn, reply, walk }) {
   return html`
-    ${message.thinking && html`<${Thinking} text=${message.thinking} seconds=${message.thoughtFor} />`}
+    ${message.thinking && html`<${Thinking} text=${message.thinking} seconds=${message.thinking_seconds} />`}
     <${Markdown} text=${message.content} />
-    ${message.calls && html`<${Calls} calls=${message.calls} reply=${reply} />`}
+    ${message.tool_calls && html`<${Calls} calls=${message.tool_calls} reply=${reply} />`}
     ${running && !message.content && html`<span class="waiting" aria-hidden="true"></span>`}
     ${message.error && html`<p class="error" role="alert">${message.error}</p>`}
     ${!running && html`<footer>
       ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
       <${Copy} text=${message.content} />
       ${again && html`<button class="quiet" onClick=${again}>${say("again")}</button>`}
-      ${goOn && message.content && message.ended !== "stop" && html`<button class="quiet" onClick=${goOn}>${say("goOn")}</button>`}
-      ${message.misfit != null && html`<small class=${message.misfit ? "misfit" : ""}>${message.misfit ? `${say("misfit")} ${message.misfit}` : `✓ ${say("fits")}`}</small>`}
-      ${message.rate != null && html`<small>${message.rate.toFixed(1)} tok/s</small>`}
-      ${message.first != null && html`<small>${say("first")} ${message.first.toFixed(2)} s</small>`}
+      ${goOn && message.content && message.done_reason !== "stop" && html`<button class="quiet" onClick=${goOn}>${say("goOn")}</button>`}
+      ${message.schema_error != null && html`<small class=${message.schema_error ? "misfit" : ""}>${message.schema_error ? `${say("misfit")} ${message.schema_error}` : `✓ ${say("fits")}`}</small>`}
+      ${message.tokens_per_second != null && html`<small>${message.tokens_per_second.toFixed(1)} tok/s</small>`}
+      ${message.time_to_first_token != null && html`<small>${say("first")} ${message.time_to_first_token.toFixed(2)} s</small>`}
     </footer>`}`;
 }
 
 function Result({ message }) {
-  return html`<details class="thinking"><summary>${say("tool")}: ${message.tool}</summary><pre>${message.content}</pre></details>`;
+  return html`<details class="thinking"><summary>${say("tool")}: ${message.tool_name}</summary><pre>${message.content}</pre></details>`;
 }
 
 const KINDS = { user: [Mine, "mine", "you"], assistant: [Theirs, "theirs", "model"], tool: [Result, "result", "tool"] };

@@ -5,8 +5,8 @@ import { say } from "./words.js";
 /** @param {{message?: import("./storage.js").Message}} shown */
 export function ContextMeter({ message }) {
   if (!message) return null;
-  const { tokens, window } = message;
-  const label = `${Math.round((100 * tokens) / window)}% ${say("fill")}`;
-  return html`<span class="fill" title=${`${tokens} / ${window}`}><meter aria-label=${label} max=${window} high=${window * 0.9} value=${tokens}></meter>
+  const { tokens, context_length: length } = message;
+  const label = `${Math.round((100 * tokens) / length)}% ${say("fill")}`;
+  return html`<span class="fill" title=${`${tokens} / ${length}`}><meter aria-label=${label} max=${length} high=${length * 0.9} value=${tokens}></meter>
     <small>${label}</small></span>`;
 }

@@ -14,10 +14,10 @@ export function fields(text, files) {
     const wrong = (why) => new Error(`${say("line")} ${line}: ${why}`);
     if (command === "FROM") {
       if (source(body, "files", value, files)) continue;
-      if (IS_FILE.test(value)) throw wrong(`${value} ${say("notGiven")}`);
+      if (IS_FILE.test(value)) throw wrong(`${value} ${say("notAttached")}`);
       body.from = value;
     } else if (command === "ADAPTER") {
-      if (!source(body, "adapters", value, files)) throw wrong(`${value} ${say("notGiven")}`);
+      if (!source(body, "adapters", value, files)) throw wrong(`${value} ${say("notAttached")}`);
     } else if (TEXTS.includes(command)) body[command.toLowerCase()] = value;
     else if (command === "LICENSE") (body.license ??= []).push(value);
     else if (command === "PARAMETER") parameter(body, value, wrong);

@@ -3,12 +3,13 @@ import { FORMAT, Newer, isNewer, upgraded } from "./formats.js";
 import { merged } from "./merge.js";
 
 /**
- * @typedef {{id: string, changed?: number, continues?: string, role: "user" | "assistant" | "tool", content: string, given?: import("./attachments.js").Attachment[], fork?: Fork, thinking?: string,
- *   thoughtFor?: number, calls?: import("./calls.js").Call[], error?: string, ended?: string, rate?: number, first?: number,
- *   tokens?: number, window?: number, misfit?: string, tool?: string}} Message
- *   Of an answer: when it last grew, the id of the one that it continues, seconds it thought, why it ended, tokens a second, seconds to its first token, tokens in the context
- *   after it and how many the context holds, and where it does not fit its schema ("": it does).
- * @typedef {{at: number, ways: Message[][]}} Fork
+ * @typedef {{id: string, changed?: number, continues?: string, role: "user" | "assistant" | "tool", content: string, attachments?: import("./attachments.js").Attachment[], fork?: Fork, thinking?: string,
+ *   thinking_seconds?: number, tool_calls?: import("./calls.js").Call[], error?: string, done_reason?: string,
+ *   tokens_per_second?: number, time_to_first_token?: number, tokens?: number, context_length?: number, schema_error?: string,
+ *   tool_name?: string}} Message
+ *   What the API names has its name. Of an answer: when it last grew, the id of the one that it continues, seconds to its
+ *   first token, tokens in the context after it, and where it does not fit its schema ("": it does).
+ * @typedef {{shown: number, branches: Message[][]}} Fork
  * @typedef {{id: string, title: string, model: string, settings: import("./settings.js").Settings, changed: number,
  *   format: number, pinned?: boolean, folder?: string, messages: Message[]}} Chat
  */

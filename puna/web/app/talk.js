@@ -16,7 +16,7 @@ const Settings = lazy(() => import("./panel.js").then((module) => module.Setting
 
 export function Talk({ chat, models, none, pull, running, run, save, changed, refresh }) {
   const written = draft(chat.id);
-  const { typed, given } = written;
+  const { text, attachments } = written;
   const [refused, setRefused] = useState("");
   const [editing, setEditing] = useState(-1);
   const [sending, setSending] = useState(false);
@@ -43,15 +43,15 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     toEnd();
     run(chat);
   }
-  async function give(files) {
+  async function attach(files) {
     const results = await Promise.allSettled(Array.from(files, (file) => read(file)));
-    write({ given: [...written.given, ...results.flatMap(({ value }) => value ?? [])] });
+    write({ attachments: [...written.attachments, ...results.flatMap(({ value }) => value ?? [])] });
     setRefused(results.flatMap(({ reason }) => reason?.message ?? []).join(" "));
   }
   function take(event, files) {
     if (!files.length) return;
     event.preventDefault();
-    give(files);
+    attach(files);
   }
   function paste(event) {
     const { types, files } = event.clipboardData;
@@ -62,25 +62,25 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
   async function hindrance() {
     const known = models.length ? models : await refresh();
     chat.model ||= known[0]?.name ?? "";
-    return chat.model ? refusal(given, chat.model, known) : say("none");
+    return chat.model ? refusal(attachments, chat.model, known) : say("none");
   }
   async function send(event) {
     event?.preventDefault();
-    const content = typed.trim();
+    const content = text.trim();
     if (!ready || running || sending) return;
     setSending(true);
     const why = await hindrance().catch((error) => error.message);
     setSending(false);
     setRefused(why);
     if (why) return;
-    chat.messages.push({ id: unique(), role: "user", content, ...(given.length && { given }) }, blank());
-    chat.title ||= (content || given[0].name).slice(0, 60);
-    write({ typed: "", given: [] });
+    chat.messages.push({ id: unique(), role: "user", content, ...(attachments.length && { attachments }) }, blank());
+    chat.title ||= (content || attachments[0].name).slice(0, 60);
+    write({ text: "", attachments: [] });
     ask();
   }
   function resend(at, content) {
-    const { given: kept } = chat.messages[at];
-    branch(chat, at, { id: unique(), role: "user", content, ...(kept && { given: kept }) });
+    const { attachments: kept } = chat.messages[at];
+    branch(chat, at, { id: unique(), role: "user", content, ...(kept && { attachments: kept }) });
     chat.messages.push(blank());
     edit(-1);
     ask();
@@ -111,15 +111,15 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
   }
   function key(event) {
     if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) send(event);
-    if (event.key === "ArrowUp" && !typed && !running) {
+    if (event.key === "ArrowUp" && !text && !running) {
       event.preventDefault();
       edit(chat.messages.findLastIndex(({ role }) => role === "user"));
     }
   }
   const last = chat.messages.length - 1;
-  const ready = Boolean(typed.trim() || given.length);
+  const ready = Boolean(text.trim() || attachments.length);
   const acts = (at) => !running && {
-    edit: (on) => edit(on ? at : -1), resend: (text) => resend(at, text), walk: (step) => turn(at, step),
+    edit: (on) => edit(on ? at : -1), resend: (content) => resend(at, content), walk: (step) => turn(at, step),
     ...(at === last && { again, goOn, reply }),
   };
 
@@ -129,7 +129,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
       ${!none && html`<select aria-label=${say("model")} value=${chat.model} onChange=${(event) => set({ model: event.target.value })}>
         ${choices(models, chat.model).map(([name, label]) => html`<option value=${name} selected=${name === chat.model}>${label}</option>`)}
       </select>`}
-      <${ContextMeter} message=${chat.messages.findLast(({ window }) => window)} />
+      <${ContextMeter} message=${chat.messages.findLast(({ context_length: length }) => length)} />
       <${Settings} settings=${chat.settings} set=${(settings) => set({ settings })} />
     </header>
     <section class="messages" aria-label=${say("talk")} tabIndex="0" ref=${place} onScroll=${scrolled}><div ref=${growing}>
@@ -138,12 +138,12 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
       <${Messages} messages=${chat.messages} running=${running} editing=${editing} acts=${acts} place=${place} />
     </div></section>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
-    ${given.length > 0 && html`<div class="giving"><${Attachments} files=${given} drop=${(at) => write({ given: given.filter((_, one) => one !== at) })} /></div>`}
+    ${attachments.length > 0 && html`<div class="attached"><${Attachments} files=${attachments} drop=${(at) => write({ attachments: attachments.filter((_, one) => one !== at) })} /></div>`}
     <form class="write" onSubmit=${send}>
       <label class="attach" title=${say("attach")}>+<input type="file" multiple aria-label=${say("attach")}
-        onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
-      <textarea rows="2" dir="auto" aria-label=${say("message")} placeholder=${say("message")} value=${typed} ref=${writing} readOnly=${sending}
-        onInput=${(event) => write({ typed: event.target.value })} onKeyDown=${key}
+        onChange=${(event) => { attach(event.target.files); event.target.value = ""; }} /></label>
+      <textarea rows="2" dir="auto" aria-label=${say("message")} placeholder=${say("message")} value=${text} ref=${writing} readOnly=${sending}
+        onInput=${(event) => write({ text: event.target.value })} onKeyDown=${key}
         onPaste=${paste}></textarea>
       ${running
         ? html`<button type="button" onClick=${() => stop(chat.id)}>${say("stop")}</button>`

@@ -81,7 +81,7 @@ const WORDS = {
   missing: ["not installed", "未安装"],
   goTo: ["Go to", "前往"],
   line: ["Line", "行"],
-  notGiven: ["is not among the attached files", "不在所给文件中"],
+  notAttached: ["is not among the attached files", "不在所给文件中"],
   noCommand: ["is not a Modelfile command", "不是 Modelfile 指令"],
   noFrom: ["A Modelfile needs FROM: a model or a file.", "Modelfile 需要 FROM：一个模型或文件。"],
   unclosed: ['""" is not closed', '""" 没有结束'],

@@ -1,4 +1,4 @@
-"""Files given with a message, on the page."""
+"""Files attached to a message, on the page."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.models import install_with_projector
 from tests.running import Server
 from tests.vision_models import vision_model
 
-MEDIA_MARKER = base64.b64decode(
+PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
 
-DOT: FilePayload = {"name": "dot.png", "mimeType": "image/png", "buffer": MEDIA_MARKER}
+DOT: FilePayload = {"name": "dot.png", "mimeType": "image/png", "buffer": PNG}
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_picture_is_sent_to_a_model_that_sees(opened: Page):
     assert message == {
         "role": "user",
         "content": "What is this?",
-        "images": [base64.b64encode(MEDIA_MARKER).decode()],
+        "images": [base64.b64encode(PNG).decode()],
     }
     assert (response := asked.value.response()) is not None
     assert response.status == 200
@@ -105,7 +105,7 @@ def test_a_picture_is_dropped_onto_the_page(opened: Page, server: Server):
             const drop = { dataTransfer: given, bubbles: true, cancelable: true };
             document.querySelector("main").dispatchEvent(new DragEvent("drop", drop));
         }""",
-        [base64.b64encode(MEDIA_MARKER).decode()],
+        [base64.b64encode(PNG).decode()],
     )
     expect(opened.get_by_role("img", name="drop.png")).to_be_visible()
 
