@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.running import Server, serving
 
@@ -16,6 +16,9 @@ _FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+
+# A model is loaded for nearly every test, beside whatever else the machine does.
+expect.set_options(timeout=30_000)
 
 
 def launched(playwright: Playwright) -> Browser:

@@ -133,3 +133,12 @@ def test_a_growing_answer_keeps_the_blocks_it_has(page: Page):
         }"""
     )
     assert kept == [[], 1]
+
+
+def test_what_is_printed_is_the_talk_alone_and_all_that_is_drawn(long: Page):
+    long.emulate_media(media="print")
+    expect(long.get_by_role("navigation")).to_be_hidden()
+    expect(long.get_by_label("Message")).to_be_hidden()
+    # The paper is longer than the window.
+    paper = long.evaluate("document.documentElement.scrollHeight")
+    assert paper >= long.locator("article").last.evaluate("one => one.offsetTop") > 720

@@ -213,7 +213,7 @@ def test_models_are_pulled_at_once_cancelled_and_resumed(opened: Page, way: Line
     way.release()
     opened.get_by_role("button", name=f"Resume: {names[0]}").click()
     for name in names:
-        expect(opened.locator(".models > ul").last.get_by_text(name)).to_be_visible(timeout=30_000)
+        expect(opened.locator(".models > ul").last.get_by_text(name)).to_be_visible()
     expect(pulls).to_have_count(0)
 
 

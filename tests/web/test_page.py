@@ -139,7 +139,7 @@ def test_nothing_of_a_hostile_answer_runs(add_scripted: Callable[..., list[bytes
     add_scripted("hostile", [*script, "\n\n", "The end."])
     page.reload()
     say(page, "<img src=x onerror=window.hit=1>?")
-    expect(page.locator("article.theirs footer")).to_be_visible(timeout=30_000)
+    expect(page.locator("article.theirs footer")).to_be_visible()
     page.locator("article.theirs .markdown").wait_for()
     assert page.evaluate("window.hit ?? 0") == 0
     assert page.locator("article").locator("script, img, svg, iframe, style, form, input, video").count() == 0

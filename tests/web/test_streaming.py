@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.web.test_kept import GET
+
+CALL = {"function": {"name": "weather", "arguments": {}}}
 # A character a token, so that a fast model fills a page slowly.
 LINES = [*"A line of it.\n\n"]
 
@@ -46,14 +51,14 @@ def test_an_answer_goes_on_while_its_reader_is_elsewhere(begun: Page):
     grows(begun)
     begun.keyboard.press("Escape")
     expect(begun.get_by_role("button", name="Send")).to_be_visible()
-    text = begun.locator("article.theirs .markdown").inner_text()
+    text = begun.evaluate(GET, begun.url.partition("#")[2])["messages"][-1]["content"]
     # What was still on its way would be there before another answer is.
     begun.get_by_role("button", name="Regenerate").click()
     expect(begun.get_by_role("button", name="Stop")).to_be_visible()
     grows(begun)
     begun.keyboard.press("Escape")
     begun.get_by_role("button", name="Earlier branch").click()
-    expect(begun.locator("article.theirs .markdown")).to_have_text(text, use_inner_text=True)
+    expect(begun.locator("article.theirs .markdown")).to_have_text(text)
 
 
 def test_a_chat_deleted_while_it_is_answered_stays_deleted(begun: Page):
@@ -67,7 +72,9 @@ def test_a_chat_deleted_while_it_is_answered_stays_deleted(begun: Page):
 
 
 def test_a_reload_in_the_middle_keeps_what_has_come(begun: Page):
-    begun.wait_for_timeout(2500)
+    chat = begun.url.partition("#")[2]
+    while "A line of it." not in begun.evaluate(GET, chat)["messages"][-1]["content"]:
+        begun.wait_for_timeout(50)
     begun.reload()
     expect(begun.locator("article.theirs")).to_contain_text("A line of it.")
 
@@ -92,7 +99,32 @@ def test_the_end_is_followed_until_the_reader_scrolls_up(begun: Page):
     grows(begun)
     assert messages.evaluate("place => place.scrollTop") == read
     messages.evaluate("place => place.scrollTo(0, place.scrollHeight)")
-    begun.wait_for_timeout(100)
+    # The page has heard of it by the next frame.
+    begun.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
     grows(begun)
     assert messages.evaluate(below) <= 2
     begun.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(
+    "end", [{"content": "Done."}, {"tool_calls": [CALL]}, {}], ids=["text", "call", "none"]
+)
+def test_thinking_says_how_long_it_took_whatever_follows_it(endless: None, page: Page, end: dict[str, Any]):
+    said = [
+        {"message": {"role": "assistant", "content": "", "thinking": "Let me see."}},
+        {"message": {"role": "assistant", "content": "", **end}},
+        {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"},
+    ]
+    page.route("**/api/chat", lambda route: route.fulfill(body="\n".join(map(json.dumps, said))))
+    page.get_by_label("Message").fill("Who?")
+    page.get_by_label("Message").press("Enter")
+    expect(page.locator(".thinking summary")).to_contain_text("Thought for")
+
+
+def test_a_reader_who_does_not_see_hears_when_an_answer_begins_and_ends(begun: Page):
+    expect(begun.get_by_role("status")).to_have_text("The model is answering.")
+    begun.keyboard.press("Escape")
+    expect(begun.get_by_role("status")).to_have_text("")
+    begun.route("**/api/chat", lambda route: route.fulfill(body=json.dumps({"done": True})))
+    begun.get_by_role("button", name="Regenerate").click()
+    expect(begun.get_by_role("status")).to_have_text("The answer is complete.")

@@ -48,7 +48,7 @@ def test_a_person_pulls_talks_with_a_picture_compares_and_exports(page: Page, hu
         page.keyboard.type(name)
         page.get_by_role("button", name="Pull", exact=True).click()
     for name in names:
-        expect(page.locator(".models > ul").last.get_by_text(name)).to_be_visible(timeout=30_000)
+        expect(page.locator(".models > ul").last.get_by_text(name)).to_be_visible()
     expect(page.get_by_text("No models yet")).to_have_count(0)
 
     page.get_by_role("button", name="New chat").click()

@@ -17,6 +17,7 @@ export async function answer(chat, signal, changed) {
   grown();
   const began = performance.now();
   const elapsed = () => (performance.now() - began) / 1000;
+  const thought = () => { if (message.thinking && !before) message.thinking_seconds ??= elapsed() - message.time_to_first_token; };
   try {
     const body = request(chat);
     for await (const part of stream("/api/chat", body, signal)) {
@@ -24,10 +25,8 @@ export async function answer(chat, signal, changed) {
       if (thinking || content || calls) message.time_to_first_token ??= elapsed();
       if (thinking) message.thinking = (message.thinking ?? "") + thinking;
       if (calls) message.tool_calls = [...(message.tool_calls ?? []), ...calls];
-      if (content) {
-        if (message.thinking && !before) message.thinking_seconds ??= elapsed() - message.time_to_first_token;
-        message.content += content;
-      }
+      if (content || calls) thought();
+      if (content) message.content += content;
       if (part.done) measured(message, part);
       grown();
     }
@@ -37,6 +36,7 @@ export async function answer(chat, signal, changed) {
   } catch (error) {
     if (error.name !== "AbortError") message.error = errorText(error, "gone");
   }
+  thought();
   grown();
 }
 

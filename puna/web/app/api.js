@@ -6,14 +6,14 @@ import { say } from "./words.js";
 export async function ask(path, body, method = body ? "POST" : "GET") {
   const answer = await request(path, { method, body: body && JSON.stringify(body) });
   const text = await answer.text();
-  if (!answer.ok) throw new Error(reason(text));
+  if (!answer.ok) throw new Error(reason(text, answer.status));
   return text ? JSON.parse(text) : null;
 }
 
 /** Yields each object of a streamed answer. */
 export async function* stream(path, body, signal) {
   const answer = await request(path, { method: "POST", body: JSON.stringify(body), signal });
-  if (!answer.ok) throw new Error(reason(await answer.text()));
+  if (!answer.ok) throw new Error(reason(await answer.text(), answer.status));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -45,11 +45,12 @@ export async function request(path, options) {
  * @param {Error} error @param {"away" | "gone"} gone */
 export const errorText = (error, gone = "away") => (error instanceof TypeError ? say(gone) : error.message);
 
-/** The error message in an answer's body. @param {string} text */
-export function reason(text) {
+/** The error message in an answer's body; only the status where something before the server wrote a page of its own.
+ * @param {string} text @param {number} status */
+export function reason(text, status) {
   try {
     return JSON.parse(text).error ?? text;
   } catch {
-    return text;
+    return text.trimStart().startsWith("<") ? `HTTP ${status}` : text;
   }
 }

@@ -28,6 +28,6 @@ function Block({ begin, end, place, draw, always }) {
     watch.observe(box.current);
     return () => watch.disconnect();
   }, []);
-  if (!near && !always) return html`<div ref=${box} style=${{ height: `${height.current}px` }}></div>`;
-  return html`<div ref=${box} style=${{ height: "" }}>${Array.from({ length: end - begin }, (_, at) => draw(begin + at))}</div>`;
+  if (!near && !always) return html`<div ref=${box} class="undrawn" style=${{ height: `${height.current}px` }}></div>`;
+  return html`<div ref=${box} class="" style=${{ height: "" }}>${Array.from({ length: end - begin }, (_, at) => draw(begin + at))}</div>`;
 }

@@ -9,6 +9,9 @@ import { say } from "./words.js";
 const holds = (chat, wanted) =>
   [chat.title, ...every(chat.messages).map(({ content }) => content)].some((text) => text.toLowerCase().includes(wanted));
 
+/** Drawn here, because few fonts have a folder. */
+const folderIcon = () => html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1.5 3.5h4.5l1.5 2h7v7.5h-13z" /></svg>`;
+
 /** Chats by their folders; those in none come last. @returns {[string, Chat[]][]} */
 function folders(chats) {
   const names = [...new Set(chats.map(({ folder }) => folder ?? ""))].sort((a, b) => !a - !b || a.localeCompare(b));
@@ -19,7 +22,7 @@ function List({ chats, label, current, open, pin, move, rename, remove }) {
   const act = (name, sign, doing, pressed) => (chat) => html`<button class="quiet" aria-pressed=${pressed?.(chat)} title=${say(name)}
     aria-label=${`${say(name)}: ${chat.title}`} onClick=${() => doing(chat)}>${sign(chat)}</button>`;
   const acts = [
-    act("pin", ({ pinned }) => (pinned ? "★" : "☆"), pin, ({ pinned }) => Boolean(pinned)), act("folder", () => "🗀", move),
+    act("pin", ({ pinned }) => (pinned ? "★" : "☆"), pin, ({ pinned }) => Boolean(pinned)), act("folder", folderIcon, move),
     act("saveAs", () => "⤓", (chat) => download(`${chat.title}.md`, asMarkdown(chat), "text/markdown")),
     act("rename", () => "✎", rename), act("remove", () => "✕", remove),
   ];

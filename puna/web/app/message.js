@@ -11,22 +11,23 @@ import { say } from "./words.js";
 const REST = 4;
 
 /** Draws a text as it grows: at most once a frame, and less often where a drawing takes long. */
-function Markdown({ text }) {
+function Markdown({ text, growing }) {
   const place = useRef(null);
   const rested = useRef(0);
   useEffect(() => {
     let frame;
     function now() {
+      if (!place.current) return;
       const began = performance.now();
       draw(place.current, text);
       const ended = performance.now();
       rested.current = ended + REST * (ended - began);
     }
     const next = () => { frame = requestAnimationFrame(now); };
-    const left = rested.current - performance.now();
+    const left = growing ? rested.current - performance.now() : 0;
     const timer = left > 0 ? setTimeout(next, left) : next();
     return () => { clearTimeout(timer); cancelAnimationFrame(frame); };
-  }, [text]);
+  }, [text, growing]);
   return html`<div class="markdown" ref=${place}></div>`;
 }
 
@@ -48,10 +49,10 @@ function Branches({ fork, walk }) {
     <button class="quiet" aria-label=${say("later")} disabled=${!walk || fork.shown === last} onClick=${() => walk(1)}>›</button></span>`;
 }
 
-function Thinking({ text, seconds }) {
+function Thinking({ text, seconds, growing }) {
   return html`<details class="thinking">
     <summary>${seconds == null ? say("thinking") : `${say("thought")} ${seconds.toFixed(1)} s`}</summary>
-    <${Markdown} text=${text} />
+    <${Markdown} text=${text} growing=${growing} />
   </details>`;
 }
 
@@ -66,8 +67,8 @@ function Mine({ message, editing, edit, resend, walk }) {
 
 function Theirs({ message, running, again, goOn, reply, walk }) {
   return html`
-    ${message.thinking && html`<${Thinking} text=${message.thinking} seconds=${message.thinking_seconds} />`}
-    <${Markdown} text=${message.content} />
+    ${message.thinking && html`<${Thinking} text=${message.thinking} seconds=${message.thinking_seconds} growing=${running} />`}
+    <${Markdown} text=${message.content} growing=${running} />
     ${message.tool_calls && html`<${Calls} calls=${message.tool_calls} reply=${reply} />`}
     ${running && !message.content && html`<span class="waiting" aria-hidden="true"></span>`}
     ${message.error && html`<p class="error" role="alert">${message.error}</p>`}

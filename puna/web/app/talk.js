@@ -137,6 +137,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
         ${none && html`<button onClick=${pull}>${say("pullOne")}</button>`}</div>`}
       <${Messages} messages=${chat.messages} running=${running} editing=${editing} acts=${acts} place=${place} />
     </div></section>
+    <p class="unseen" role="status">${running ? say("answering") : chat.messages[last]?.done_reason && say("answered")}</p>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
     ${attachments.length > 0 && html`<div class="attached"><${Attachments} files=${attachments} drop=${(at) => write({ attachments: attachments.filter((_, one) => one !== at) })} /></div>`}
     <form class="write" onSubmit=${send}>

@@ -36,7 +36,7 @@ function put(file, digest, offset, signal, progress) {
   return new Promise((resolve, reject) => {
     signal.addEventListener("abort", () => { sent.abort(); reject(signal.reason); });
     sent.upload.onprogress = ({ loaded }) => progress((offset + loaded) / file.size);
-    sent.onload = () => (sent.status < 300 ? resolve() : reject(new Error(reason(sent.responseText))));
+    sent.onload = () => (sent.status < 300 ? resolve() : reject(new Error(reason(sent.responseText, sent.status))));
     sent.onerror = () => reject(new Error(say("brokeOff")));
     sent.open("POST", `/api/blobs/${digest}`);
     for (const [name, value] of Object.entries({ ...signed(), "Upload-Offset": offset })) sent.setRequestHeader(name, value);

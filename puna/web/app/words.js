@@ -116,6 +116,8 @@ const WORDS = {
   presetName: ["Name of the preset", "预设名称"],
   savePreset: ["Save preset", "保存预设"],
   removePreset: ["Delete preset", "删除预设"],
+  answering: ["The model is answering.", "模型正在回答。"],
+  answered: ["The answer is complete.", "回答完成。"],
   fits: ["fits the schema", "符合 Schema"],
   misfit: ["does not fit the schema:", "不符合 Schema:"],
   notJson: ["not JSON", "不是 JSON"],
