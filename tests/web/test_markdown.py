@@ -83,6 +83,18 @@ def test_no_text_is_lost_for_looking_like_html(page: Page, text: str, read: str)
     expect(page.locator(".messages .markdown")).to_have_text(read, use_inner_text=True)
 
 
+def test_a_picture_is_a_link_that_loads_nothing(page: Page):
+    draw(
+        page,
+        '![A <b>"cat"](https://e.com/a.png?x=1&y=2 "t") ![](https://e.com/b.png) ![x](javascript:x)',
+    )
+    links = page.locator(".messages .markdown a")
+    expect(links).to_have_text(['A <b>"cat"', "https://e.com/b.png", "x"])
+    expect(links.first).to_have_attribute("href", "https://e.com/a.png?x=1&y=2")
+    assert links.last.get_attribute("href") is None
+    expect(page.locator(".messages img")).to_have_count(0)
+
+
 def test_each_block_is_read_in_the_direction_of_its_language(page: Page):
     draw(page, "مرحبا بالعالم.\n\nHello.\n\n1. واحد\n\n```python\n# عربي\n```")
     directions = [style(page, f".messages .markdown > * >> nth={at}", "direction") for at in range(4)]

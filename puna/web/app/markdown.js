@@ -3,7 +3,7 @@ import { Marked } from "../vendored/marked.js";
 import purify from "../vendored/dompurify.js";
 import highlight from "../vendored/highlight.js";
 import { copy } from "./clipboard.js";
-import { FORMULAS, set } from "./formulas.js";
+import { FORMULAS, escaped, set } from "./formulas.js";
 import { say } from "./words.js";
 
 const TAGS = ["p", "br", "hr", "em", "strong", "b", "i", "u", "s", "del", "mark", "sub", "sup", "kbd", "code", "pre", "blockquote",
@@ -24,6 +24,8 @@ const marked = new Marked({
   renderer: {
     // An answer about HTML names tags outside code, too: they are text, not lost.
     html: ({ text }) => text.replace(OTHER_TAG, "&lt;"),
+    // A picture would tell another machine who reads this; whoever wants it follows the link.
+    image: ({ href, text }) => `<a href="${escaped(href)}">${escaped(text || href)}</a>`,
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
   },
 });
