@@ -56,6 +56,25 @@ def test_a_chat_is_saved_to_be_read(talked: Page, tmp_path: Path):
     assert "An **answer**." in text
 
 
+def test_each_answer_names_the_model_that_gave_it_also_in_files(
+    talked: Page, add_scripted: Callable[..., list[bytes]], tmp_path: Path
+):
+    add_scripted("other", "Another.")
+    talked.reload()
+    talked.get_by_label("Model").first.select_option("other:latest")
+    talked.get_by_label("Message").fill("And you?")
+    talked.get_by_label("Message").press("Enter")
+    expect(talked.get_by_role("button", name="Regenerate")).to_be_visible()
+    expect(talked.locator("article.theirs .by")).to_have_text(["talker:latest", "other:latest"])
+    text = saved(talked, "Save as Markdown: Second question", tmp_path / "chat.md")
+    assert [line for line in text.splitlines() if "latest" in line] == ["## talker:latest", "## other:latest"]
+    kept = json.loads(saved(talked, "Export", tmp_path / "chats.json"))
+    assert [message.get("model") for message in kept["chats"][0]["messages"][1::2]] == [
+        "talker:latest",
+        "other:latest",
+    ]
+
+
 def test_exported_chats_come_back(talked: Page, tmp_path: Path):
     file = tmp_path / "chats.json"
     kept = json.loads(saved(talked, "Export", file))

@@ -82,6 +82,16 @@ def test_escape_closes_the_settings_and_keeps_them(opened: Page):
     expect(opened.get_by_label("System prompt")).to_have_value("Be brief.")
 
 
+def test_a_click_beside_the_settings_closes_them_and_keeps_them(opened: Page):
+    opened.get_by_label("System prompt").fill("Be brief.")
+    opened.get_by_label("temperature", exact=True).click()
+    expect(opened.get_by_label("System prompt")).to_be_visible()
+    opened.get_by_role("heading", name="What is on your mind?").click()
+    expect(opened.get_by_label("System prompt")).to_be_hidden()
+    opened.get_by_text("Settings", exact=True).click()
+    expect(opened.get_by_label("System prompt")).to_have_value("Be brief.")
+
+
 def test_settings_are_saved_under_a_name_and_taken_from_there(opened: Page):
     opened.get_by_label("temperature", exact=True).fill("0.1")
     opened.once("dialog", lambda dialog: dialog.accept("Exact"))

@@ -14,6 +14,7 @@ export async function answer(chat, signal, changed) {
   delete message.error;
   delete message.done_reason;
   delete message.schema_error;
+  message.model = chat.model;
   grown();
   const began = performance.now();
   const elapsed = () => (performance.now() - began) / 1000;

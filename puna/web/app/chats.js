@@ -28,7 +28,7 @@ function List({ chats, label, current, open, pin, move, rename, remove }) {
   ];
   return html`<ul aria-label=${label}>${chats.map((chat) => html`
     <li key=${chat.id} class=${chat.id === current ? "current" : ""}>
-      <button class="title" dir="auto" aria-current=${chat.id === current} onClick=${() => open(chat)}>${chat.title}</button>
+      <button class="title" dir="auto" title=${chat.title} aria-current=${chat.id === current} onClick=${() => open(chat)}>${chat.title}</button>
       <span class="acts">${acts.map((one) => one(chat))}</span></li>`)}</ul>`;
 }
 

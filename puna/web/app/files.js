@@ -9,8 +9,8 @@ import { say } from "./words.js";
 export const asJson = (chats) => JSON.stringify({ puna: FORMAT, chats }, null, 2);
 
 /** @param {Chat} chat */
-export const asMarkdown = ({ title, model, messages }) =>
-  [`# ${title}`, ...messages.map(({ role, content }) => `## ${{ user: say("you"), assistant: model, tool: say("tool") }[role]}\n\n${content}`)].join("\n\n") + "\n";
+export const asMarkdown = ({ title, model: last, messages }) =>
+  [`# ${title}`, ...messages.map(({ role, content, model = last }) => `## ${{ user: say("you"), assistant: model, tool: say("tool") }[role]}\n\n${content}`)].join("\n\n") + "\n";
 
 /** The chats in an exported file, under new ids. Throws an Error with a message for the user. @returns {Chat[]} */
 export function fromJson(text) {
@@ -62,7 +62,7 @@ const isChat = (chat) =>
 
 const isMessage = (message) =>
   ["user", "assistant", "tool"].includes(message?.role) && typeof message.content === "string" &&
-  [message.id, message.thinking, message.error, message.done_reason, message.schema_error, message.tool_name].every(isText) &&
+  [message.id, message.model, message.thinking, message.error, message.done_reason, message.schema_error, message.tool_name].every(isText) &&
   [message.tokens_per_second, message.time_to_first_token, message.thinking_seconds, message.tokens, message.context_length].every(isNumber) &&
   isList(message.attachments, isAttachment) && isList(message.tool_calls, isCall) && isFork(message.fork);
 
@@ -78,7 +78,7 @@ const isFork = (fork) =>
   fork === undefined || (Array.isArray(fork?.branches) && Boolean(fork.branches[fork.shown]) &&
     fork.branches.every((branch, at) => isBranch(branch) && (at === fork.shown) === (branch.length === 0)));
 
-const FIELDS = ["id", "role", "content", "attachments", "thinking", "thinking_seconds", "tool_calls", "tool_name", "tokens_per_second",
+const FIELDS = ["id", "role", "model", "content", "attachments", "thinking", "thinking_seconds", "tool_calls", "tool_name", "tokens_per_second",
   "time_to_first_token", "tokens", "context_length", "error", "done_reason", "schema_error"];
 
 /** A message's known fields only, because a file may hold anything. */

@@ -78,6 +78,7 @@ function Theirs({ message, running, again, goOn, reply, walk }) {
       ${again && html`<button class="quiet" onClick=${again}>${say("again")}</button>`}
       ${goOn && message.content && message.done_reason !== "stop" && html`<button class="quiet" onClick=${goOn}>${say("goOn")}</button>`}
       ${message.schema_error != null && html`<small class=${message.schema_error ? "misfit" : ""}>${message.schema_error ? `${say("misfit")} ${message.schema_error}` : `✓ ${say("fits")}`}</small>`}
+      ${message.model && html`<small class="by">${message.model}</small>`}
       ${message.tokens_per_second != null && html`<small>${message.tokens_per_second.toFixed(1)} tok/s</small>`}
       ${message.time_to_first_token != null && html`<small>${say("first")} ${message.time_to_first_token.toFixed(2)} s</small>`}
     </footer>`}`;

@@ -1,7 +1,7 @@
 /** Edits a chat's settings, saves them as presets and loads presets. */
 import { keepPreset, presets } from "./presets.js";
 import { OPTIONS, THINK, wrongFormat } from "./settings.js";
-import { html, useState } from "./view.js";
+import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
 /** @param {{settings: import("./settings.js").Settings, set: (settings: import("./settings.js").Settings) => void}} shown */
@@ -9,7 +9,13 @@ export function Settings({ settings, set }) {
   const put = (name) => (event) => set({ ...settings, [name]: event.target.value });
   const wrong = settings.format?.trim() && wrongFormat(settings.format);
   const [open, setOpen] = useState(false);
-  return html`<details class="settings" onKeyDown=${close} onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>${say("settings")}</summary>${open && html`<div>
+  const panel = useRef(null);
+  useEffect(() => {
+    const elsewhere = ({ target }) => { if (!panel.current.contains(target)) panel.current.open = false; };
+    addEventListener("pointerdown", elsewhere);
+    return () => removeEventListener("pointerdown", elsewhere);
+  }, []);
+  return html`<details class="settings" ref=${panel} onKeyDown=${close} onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>${say("settings")}</summary>${open && html`<div>
     <${Presets} settings=${settings} set=${set} />
     <label>${say("system")}<textarea rows="3" value=${settings.system ?? ""} onInput=${put("system")}></textarea></label>
     <label>${say("think")}<select value=${settings.think ?? ""} onChange=${put("think")}>

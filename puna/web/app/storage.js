@@ -3,7 +3,8 @@ import { FORMAT, Newer, isNewer, upgraded } from "./formats.js";
 import { merged } from "./merge.js";
 
 /**
- * @typedef {{id: string, changed?: number, continues?: string, role: "user" | "assistant" | "tool", content: string, attachments?: import("./attachments.js").Attachment[], fork?: Fork, thinking?: string,
+ * @typedef {{id: string, changed?: number, continues?: string, role: "user" | "assistant" | "tool", content: string, model?: string,
+ *   attachments?: import("./attachments.js").Attachment[], fork?: Fork, thinking?: string,
  *   thinking_seconds?: number, tool_calls?: import("./calls.js").Call[], error?: string, done_reason?: string,
  *   tokens_per_second?: number, time_to_first_token?: number, tokens?: number, context_length?: number, schema_error?: string,
  *   tool_name?: string}} Message
