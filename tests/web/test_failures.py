@@ -143,3 +143,11 @@ def test_a_page_that_a_proxy_writes_is_not_shown_as_an_answer(opened: Page):
     opened.route("**/api/chat", lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"))
     say(opened, "First?")
     expect(opened.locator("article").get_by_role("alert")).to_have_text("HTTP 502")
+
+
+def test_the_models_say_that_the_server_is_gone_until_it_is_back(opened: Page):
+    opened.get_by_role("button", name="Models").click()
+    opened.context.set_offline(True)
+    expect(opened.get_by_role("alert")).to_contain_text("cannot be reached")
+    opened.context.set_offline(False)
+    expect(opened.get_by_role("alert")).to_have_count(0)

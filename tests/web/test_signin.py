@@ -54,3 +54,14 @@ def test_a_person_signs_in_with_a_key_and_out_again(locked: Page, secret: str):
 def test_who_has_no_key_is_told_what_is_missing(locked: Page):
     locked.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(locked.get_by_role("alert")).to_contain_text("key")
+    with locked.expect_response("**/api/ps"):
+        locked.get_by_role("button", name="Models").click()
+    locked.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    # Neither the view of models nor a return to the page asks again by itself.
+    locked.wait_for_timeout(2500)
+    asked: list[str] = []
+    locked.on("request", lambda request: asked.append(request.url))
+    locked.evaluate("window.dispatchEvent(new Event('focus'))")
+    locked.get_by_role("button", name="Talk", exact=True).click()
+    expect(locked.get_by_role("dialog")).to_have_count(0)
+    assert [url for url in asked if url.endswith("/api/tags")] == []

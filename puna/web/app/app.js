@@ -28,17 +28,21 @@ function Page({ first }) {
   const [unkept, setUnkept] = useState("");
   const [newer, setNewer] = useState(false);
   const [, draw] = useState(0);
+  const refused = useRef(false);
 
   /** Reloads the models; none when the server fails. */
   async function refresh() {
     try {
       const found = (await ask("/api/tags")).models;
-      setModels(found);
+      // The same list as before asks nothing about its models again.
+      setModels((before) => (JSON.stringify(before) === JSON.stringify(found) ? before : found));
+      refused.current = false;
       setNone(!found.length);
       setChat((open) => { open.model ||= found[0]?.name ?? ""; return open; });
       setError("");
       return found;
     } catch (failure) {
+      refused.current = !(failure instanceof TypeError);
       setError(errorText(failure, "gone"));
       return [];
     }
@@ -99,8 +103,8 @@ function Page({ first }) {
       enter("talk");
     }
     addEventListener("hashchange", went);
-    // Models may have come or gone while the user was elsewhere.
-    addEventListener("focus", refresh);
+    // Models may have come or gone while the user was elsewhere. Who has no key is not asked for it each time.
+    addEventListener("focus", () => refused.current || refresh());
   }, []);
   useEffect(() => { document.title = chat.title ? `${chat.title} – Puna` : "Puna"; }, [chat.title]);
   useEffect(() => { if (chat.messages.length) { location.hash = chat.id; listed(); } }, [chat.messages.length, chat.id]);

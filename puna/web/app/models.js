@@ -13,13 +13,18 @@ export function Models({ models, none, refresh, changed }) {
   const [loaded, setLoaded] = useState({});
   const [capabilities, setCapabilities] = useState({});
   const [error, setError] = useState("");
+  const [lost, setLost] = useState("");
   const [busy, setBusy] = useState("");
   const seen = async () => setLoaded(Object.fromEntries((await ask("/api/ps")).models.map((one) => [one.name, one])));
 
   useEffect(() => {
-    const look = () => seen().catch((failure) => setError(errorText(failure)));
-    look();
+    const look = () => seen().then(() => setLost(""), (failure) => {
+      setLost(errorText(failure));
+      // A server that refuses would have its key asked for each time.
+      if (!(failure instanceof TypeError)) clearInterval(looking);
+    });
     const looking = setInterval(look, SEEN_EVERY_MS);
+    look();
     return () => clearInterval(looking);
   }, []);
   useEffect(() => {
@@ -50,7 +55,7 @@ export function Models({ models, none, refresh, changed }) {
   return html`<main class="models"><h1>${say("models")}</h1>
     <${Pulls} done=${refresh} changed=${changed} none=${none} />
     <${Create} done=${refresh} />
-    ${error && html`<p class="error" role="alert">${error}</p>`}
+    ${(error || lost) && html`<p class="error" role="alert">${error || lost}</p>`}
     <ul>${models.map(({ name, size: bytes, details }) => html`<li key=${name} aria-busy=${busy === name}>
       <div><strong>${name}</strong>${loaded[name] && html`<span class="loaded">${memory(loaded[name])}</span>`}
         <small>${[size(bytes), details?.family, details?.parameter_size, ...(capabilities[name] ?? [])].filter(Boolean).join(" · ")}</small></div>
