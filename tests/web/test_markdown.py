@@ -14,7 +14,9 @@ DRAWN = """async (text) => {
     const place = document.createElement("div");
     place.className = "markdown";
     place.append(rendered(text));
-    document.querySelector(".messages").replaceChildren(place);
+    const article = document.createElement("article");
+    article.append(place);
+    document.querySelector(".messages").replaceChildren(article);
 }"""
 TABLE = "| a | b | c |\n|:-|:-:|-:|\n| 1 | 2 | 3 |\n\n5. five\n6. six\n"
 SCANNED = '<table><tr><th colspan="2">Both</th></tr><tr><td>1</td><td onclick="x()">2</td></tr></table>'
@@ -57,6 +59,21 @@ def test_columns_stand_as_they_are_told_and_lists_begin_where_they_begin(page: P
     stand = [style(page, f"th >> nth={at}", "textAlign").removeprefix("-webkit-") for at in range(3)]
     assert stand == ["left", "center", "right"]
     expect(page.locator("ol")).to_have_attribute("start", "5")
+
+
+def test_a_table_wider_than_a_phone_scrolls_and_breaks_no_number(page: Page):
+    page.set_viewport_size({"width": 320, "height": 600})
+    draw(page, "| a | b | c | d |\n|-|-|-|-|\n| 1111111111 | 2222222222 | 3333333333 | 4444444444 |")
+    lines = page.locator("td").first.evaluate(
+        """cell => {
+            const text = document.createRange();
+            text.selectNodeContents(cell);
+            return text.getClientRects().length;
+        }"""
+    )
+    assert lines == 1
+    assert page.locator("table").evaluate("table => table.scrollWidth > table.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 def test_a_table_in_html_is_a_table(page: Page):
