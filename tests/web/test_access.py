@@ -81,8 +81,8 @@ def test_no_view_has_a_serious_fault(opened: Page):
     again.click()
     expect(opened.get_by_text("2 / 2")).to_be_visible()
     expect(again).to_be_visible()
-    unfold(opened, "settings")
     unfold(opened, "appearance")
+    unfold(opened, "settings")
     assert faults(opened) == []
     unfold(opened, "settings")
     press(opened, "edit")

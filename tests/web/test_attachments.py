@@ -162,7 +162,7 @@ def test_of_a_pdf_file_with_scanned_pages_the_others_are_sent(opened: Page):
     content = pdf("One.", "", "Three.", "", "", "", "Seven.", "")
     paper: FilePayload = {"name": "mixed.pdf", "mimeType": "application/pdf", "buffer": content}
     opened.get_by_label("Attach files").set_input_files([paper])
-    expect(opened.locator(".giving .attachments")).to_contain_text("2, 4–6, 8")
+    expect(opened.locator(".attached .attachments")).to_contain_text("2, 4–6, 8")
     with opened.expect_request("**/api/chat") as asked:
         opened.get_by_role("button", name="Send").click()
     (message,) = sent(asked.value)

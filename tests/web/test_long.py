@@ -105,8 +105,10 @@ def test_an_answer_that_streams_is_drawn_once_a_frame_and_moves_nothing_above_it
     page.get_by_label("Message").press("Enter")
     expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=60_000)
     assert page.evaluate("window.moved") == []
-    drawn = page.evaluate("Object.values(window.drawn)")
+    *drawn, last = page.evaluate("Object.values(window.drawn)")
     assert set(drawn) == {1}
+    # The end may come within a frame that has drawn: it is drawn at once, with the figures below it.
+    assert last <= 2
     context.close()
 
 

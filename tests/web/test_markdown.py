@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -40,9 +39,13 @@ GROWN = """async ([count, step]) => {
         await frame();
         drawn.add(place.querySelector(".markdown").textContent);
     }
-    const shown = () => place.querySelector(".markdown").textContent.length;
-    while (shown() < count) await frame();
-    return drawn.size;
+    // The end does not wait, and what was asked for before it does not come after it.
+    const end = { role: "assistant", content: "The end.", done_reason: "stop" };
+    render(html`<${Message} message=${end} />`, place);
+    const last = [place.querySelector(".markdown").textContent.trim()];
+    for (let at = 0; at < 3; at++) await frame();
+    last.push(place.querySelector(".markdown").textContent.trim());
+    return [drawn.size, ...last];
 }"""
 
 
@@ -166,8 +169,9 @@ def test_code_is_coloured_unless_it_is_very_long(page: Page):
 def test_an_answer_whose_drawing_takes_long_is_drawn_less_often(
     page: Page, step: int, fewest: int, most: int
 ):
-    drawn: Any = page.evaluate(GROWN, [20, step])
+    drawn, *ends = page.evaluate(GROWN, [20, step])
     assert fewest <= drawn <= most
+    assert ends == ["The end.", "The end."]
 
 
 def test_the_next_formula_is_looked_for_in_its_paragraph_only(page: Page):

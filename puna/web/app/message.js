@@ -4,7 +4,7 @@ import { Calls } from "./calls.js";
 import { copy } from "./clipboard.js";
 import { Edit } from "./edit.js";
 import { draw } from "./markdown.js";
-import { html, useEffect, useRef, useState } from "./view.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
 // After a drawing that took a while, as long again times this is left for typing and scrolling.
@@ -13,21 +13,28 @@ const REST = 4;
 /** Draws a text as it grows: at most once a frame, and less often where a drawing takes long. */
 function Markdown({ text, growing }) {
   const place = useRef(null);
-  const rested = useRef(0);
+  const drawn = useRef({ text: "", rested: 0 });
+  const latest = useRef("");
+  latest.current = text;
+  /** Draws the latest text, also from a frame that was asked for with an earlier one. */
+  function show() {
+    const now = latest.current;
+    if (!place.current || drawn.current.text === now) return;
+    const began = performance.now();
+    draw(place.current, now);
+    const ended = performance.now();
+    drawn.current = { text: now, rested: ended + REST * (ended - began) };
+  }
   useEffect(() => {
+    if (!growing) return undefined;
     let frame;
-    function now() {
-      if (!place.current) return;
-      const began = performance.now();
-      draw(place.current, text);
-      const ended = performance.now();
-      rested.current = ended + REST * (ended - began);
-    }
-    const next = () => { frame = requestAnimationFrame(now); };
-    const left = growing ? rested.current - performance.now() : 0;
+    const next = () => { frame = requestAnimationFrame(show); };
+    const left = drawn.current.rested - performance.now();
     const timer = left > 0 ? setTimeout(next, left) : next();
     return () => { clearTimeout(timer); cancelAnimationFrame(frame); };
   }, [text, growing]);
+  // With what stands below it, which would move otherwise.
+  useLayoutEffect(() => { if (!growing) show(); }, [text, growing]);
   return html`<div class="markdown" ref=${place}></div>`;
 }
 
