@@ -9,7 +9,8 @@ from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.python_calls import python_call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
-from puna.chat.parsing.calls import BEHIND_STRING, bare_python_calls, python_or_json_calls
+from puna.chat.parsing.calls import bare_python_calls, python_or_json_calls
+from puna.chat.parsing.literals import BEHIND_STRING
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.lfm2 import answer_text, lfm2, lfm2_thinking
 

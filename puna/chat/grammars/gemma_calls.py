@@ -27,7 +27,8 @@ def gemma_calls(open: str, close: str, quote: str) -> Notation:
             else f"{rules.marker(quote)} {rules.marker(quote)}"
         )
 
-    words = {word: literal(word) for word in ("true", "false", "null")}
+    # The templates print nothing within lists as Python does.
+    words = {"true": literal("true"), "false": literal("false"), "null": literals(["null", "None"])}
     key = r"[^\s:\"'<>{}\[\],](?:[^:\"'<>{}\[\],\n]*[^\s:\"'<>{}\[\],])?"
 
     def free(rules: Rules, schema: Schema) -> str:

@@ -184,12 +184,10 @@ class Arguments:
 
     def _constants(self, schema: Schema, values: list[Any], then: Then) -> list[str]:
         """The constants that the parser reads back unchanged."""
-        texts = [
-            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values
-        ]
         read = [
             text
-            for value, text in zip(values, texts, strict=True)
+            for value in values
+            for text in _spellings(value)
             if typed_value(schema, self._targets, text) == value and text.strip("\n") == text
         ]
         return self._ended(literals(read), then) if read else []
@@ -212,6 +210,13 @@ class Arguments:
         # No tags inside, because a grammar cannot combine the value's constraints with all its possible ends.
         inner = self._rules.terminal("INNER", f"{body} & ~(ANY {literals(self._enclosed.tags)} ANY)")
         return self._enclosed.limited(inner, then)
+
+
+def _spellings(value: Any) -> list[str]:
+    """A constant's texts. Many templates print a truth value as Python does."""
+    if isinstance(value, str):
+        return [value]
+    return [json.dumps(value, ensure_ascii=False), *([str(value)] if isinstance(value, bool) else [])]
 
 
 def conditions(schema: Schema) -> list[str]:

@@ -6,10 +6,11 @@ import json
 import re
 from typing import Any
 
+from .literals import BEHIND_STRING, Literals
 from .scanner import Malformed, Scanner, Step
 from .tagged import CallReader, OnCall
 from .tools import Tools
-from .values import items, json_value, scalar
+from .values import json_value
 
 _NAMES = ("name", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters")
@@ -181,89 +182,4 @@ def keywords(source: Scanner) -> Step[dict[str, Any]]:
     text = yield from source.bracketed("\"'", nested=BEHIND_STRING)
     if not text.startswith("("):
         raise Malformed
-    return _Literals(text).keywords()
-
-
-BEHIND_STRING = ",:)]}"
-"""What may follow a string. Before anything else, a quote is part of it, because models forget escapes."""
-
-
-_STRING = "|".join(rf"""{one}(?:[^{one}\\]|\\.|{one}(?!\s*[],:)}}]))*{one}""" for one in ('"', "'"))
-_TOKEN = re.compile(
-    rf"""\s*(?:(?P<string>{_STRING})|(?P<mark>[][(){{}},:=])|(?P<word>[^][(){{}},:=\s"']+))""",
-    re.DOTALL,
-)
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""} | {one: one for one in "\\'\"/"}
-"""Any other letter keeps its backslash, as in Python."""
-
-
-class _Literals:
-    """Parses a complete `(…)` of keyword arguments. Raises ValueError for anything else."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-
-    def keywords(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        self._mark("(")
-        for _ in items(self._next, ")"):
-            key = self._token("word")
-            self._mark("=")
-            found[key] = self._value()
-        return found
-
-    def _value(self) -> Any:
-        if self._next("["):
-            return [self._value() for _ in items(self._next, "]")]
-        if self._next("("):
-            return [self._value() for _ in items(self._next, ")")]
-        if self._next("{"):
-            return self._mapping()
-        found = self._peek()
-        if found.lastgroup == "string":
-            self._at = found.end()
-            return _unescape(found["string"][1:-1])
-        return scalar(self._token("word"))
-
-    def _mapping(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for _ in items(self._next, "}"):
-            key = self._value()
-            self._mark(":")
-            found[key if isinstance(key, str) else json.dumps(key)] = self._value()
-        return found
-
-    def _peek(self) -> re.Match[str]:
-        if found := _TOKEN.match(self._text, self._at):
-            return found
-        raise Malformed
-
-    def _next(self, mark: str) -> bool:
-        found = self._peek()
-        if found["mark"] != mark:
-            return False
-        self._at = found.end()
-        return True
-
-    def _mark(self, mark: str) -> None:
-        if not self._next(mark):
-            raise Malformed
-
-    def _token(self, group: str) -> str:
-        found = self._peek()
-        if found.lastgroup != group:
-            raise Malformed
-        self._at = found.end()
-        return found[group]
-
-
-def _unescape(text: str) -> str:
-    def plain(escape: re.Match[str]) -> str:
-        code = escape[1]
-        return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED.get(code, escape[0])
-
-    text = _ESCAPE.sub(plain, text)
-    # Join surrogate pairs; a lone surrogate cannot be encoded.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    return Literals(text).keywords()

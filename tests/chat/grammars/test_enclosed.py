@@ -54,6 +54,15 @@ def test_the_tag_behind_a_value_may_be_missing(family: str):
 
 
 @each_family
+@pytest.mark.parametrize("word", ["true", "True", "false", "False"])
+def test_a_truth_value_may_be_pythons(family: str, word: str):
+    given = tool("f", {"s": {"type": "boolean"}}, "s")
+    text = ENCLOSED[family][0]([("f", {"s": "WORD"})]).replace("WORD", word)
+    assert admitted(held(family, tools=[given]), text)
+    assert parsed(family, text, tools=[given]) == called(("f", {"s": word.lower() == "true"}))
+
+
+@each_family
 @pytest.mark.parametrize("pattern", [*WRITTEN, r"^\/[a-z/]+$|^$"])
 def test_values_are_held_to_patterns(family: str, pattern: str):
     given = tool("f", {"s": {"type": "string", "pattern": pattern}}, "s")
