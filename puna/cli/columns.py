@@ -10,7 +10,11 @@ GAP = "    "
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """The rows as lines; a row may be shorter than the others."""
-    widths = [max(map(len, cells)) for cells in zip_longest(*rows, fillvalue="")]
-    return "\n".join(
-        GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, cells)) for cells in zip_longest(*rows, fillvalue="")]
+    padded = (
+        [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=False)]
+        for row in rows
     )
+    return "\n".join(GAP.join(cells).rstrip() for cells in padded)

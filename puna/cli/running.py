@@ -21,28 +21,31 @@ def list_running(
     if devices:
         _list_devices()
         return
-    now = datetime.now(timezone.utc)
-    rows = [["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]]
     with connect() as client:
-        for model in client.ps().models:
-            if not (model.name or "").startswith(name):
-                continue
-            size, expires = model.size or 0, model.expires_at
-            rows.append(
-                [
-                    model.name or "",
-                    (model.digest or "")[:12],
-                    human_bytes(size),
-                    processor(size, model.size_vram or 0),
-                    str(model.context_length or 0),
-                    "Never"
-                    if expires is None
-                    else "Stopping..."
-                    if expires < now
-                    else human_time(expires, now),
-                ]
-            )
+        models = client.ps().models
+    now = datetime.now(timezone.utc)  # after the answer, in which a model that stops expires at that moment
+    rows = [["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]]
+    for model in models:
+        if not (model.name or "").startswith(name):
+            continue
+        size = model.size or 0
+        rows.append(
+            [
+                model.name or "",
+                (model.digest or "")[:12],
+                human_bytes(size),
+                processor(size, model.size_vram or 0),
+                str(model.context_length or 0),
+                _until(model.expires_at, now),
+            ]
+        )
     print(columns(rows))
+
+
+def _until(expires: datetime | None, now: datetime) -> str:
+    if expires is None:
+        return "Never"
+    return "Stopping..." if expires < now else human_time(expires, now)
 
 
 def _list_devices() -> None:

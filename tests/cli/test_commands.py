@@ -58,6 +58,8 @@ def test_ps(puna: Puna, recorded: Recorded):
             model
             | {"name": "gpu:latest", "size_vram": 1_000, "expires_at": "2318-01-01T00:00:00.123456789Z"},
             model | {"name": "both:latest", "size_vram": 250, "expires_at": before(seconds=1)},
+            # It stops now, by the server's clock.
+            model | {"name": "now:latest", "size_vram": 0, "expires_at": before()},
         ]
     }
     assert puna("ps").out.splitlines() == [
@@ -65,6 +67,7 @@ def test_ps(puna: Puna, recorded: Recorded):
         "cpu:latest     9077fe9d2ae1    1 KB    100% CPU           4096       4 minutes from now",
         "gpu:latest     9077fe9d2ae1    1 KB    100% GPU           4096       Forever",
         "both:latest    9077fe9d2ae1    1 KB    75%/25% CPU/GPU    4096       Stopping...",
+        "now:latest     9077fe9d2ae1    1 KB    100% CPU           4096       Stopping...",
     ]
 
 

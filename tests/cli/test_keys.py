@@ -55,6 +55,13 @@ def test_every_limit_can_be_given(path: Path):
         assert told in listed
 
 
+def test_names_of_wide_characters_stay_in_their_column(path: Path):
+    ids = [puna("keys", "create", name, PUNA_KEYS=str(path)).stdout.split("_")[1] for name in ("李雷", "an")]
+    head, *rows = puna("keys", "list", PUNA_KEYS=str(path)).stdout.splitlines()
+    assert [row[: row.index(id)] for row, id in zip(rows, ids, strict=True)] == ["李雷    ", "an      "]
+    assert head.startswith("NAME    ID")
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [("2030-01-31", 2030), ("2030-01-31T12:00:00Z", 2030), ("2030-01-31T12:00:00+08:00", 2030)],
