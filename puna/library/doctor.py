@@ -17,6 +17,7 @@ from puna.library import manifests
 from puna.library.hashing import digest_of_file
 from puna.library.manifests import IMAGE, Layer
 from puna.library.names import Name
+from puna.library.registry.restore import missing_blobs
 from puna.library.store import Library
 from puna.types import Progress, Report
 
@@ -227,11 +228,7 @@ def _outcome(library: Library, finding: Finding, failures: dict[Path | Name, str
 
 def _whole(library: Library, name: Name) -> bool:
     """Whether the model has all its blobs, with the sizes in its manifest."""
-    try:
-        layers = manifests.decode(library.manifest_path(name).read_bytes()).blobs
-        return all(library.blobs.path(layer.digest).stat().st_size == layer.size for layer in layers)
-    except (OSError, msgspec.DecodeError):
-        return False
+    return missing_blobs(library, name) == []
 
 
 def _digest(path: Path) -> str:

@@ -47,7 +47,7 @@ def restore(
     if starter_for(resolved):
         install(library, resolved, report)
         return
-    missing = _missing(library, resolved)
+    missing = missing_blobs(library, resolved)
     if missing is None:
         pull(library, resolved, report, insecure=insecure, key=key, limits=limits, allowed=allowed)
         return
@@ -71,8 +71,8 @@ def restore(
             raise failure or NotFound(f"{layer.digest} is nowhere")
 
 
-def _missing(library: Library, name: Name) -> list[Layer] | None:
-    """The missing blobs; None when the manifest is unusable."""
+def missing_blobs(library: Library, name: Name) -> list[Layer] | None:
+    """The missing blobs of a model; None when its manifest is unreadable or gives a blob another size."""
     missing: list[Layer] = []
     try:
         blobs = manifests.decode(library.manifest_path(name).read_bytes()).blobs
