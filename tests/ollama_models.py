@@ -80,6 +80,28 @@ def assert_same_tensors(made: Path | str, wanted: Path) -> None:
         np.testing.assert_array_equal(one[name], other[name], name)
 
 
+def made(
+    path: Path, architecture: str, tensors: Mapping[str, tuple[int, ...]], values: Mapping[str, Any]
+) -> Path:
+    """A file with nothing but `tensors`, of these shapes in numpy's order, and `values`."""
+    writer = GGUFWriter(path, architecture)
+    for key, value in values.items():
+        if isinstance(value, list):
+            writer.add_array(key, value)
+        elif isinstance(value, str):
+            writer.add_string(key, value)
+        else:
+            writer.add_uint32(key, value)
+    random = np.random.default_rng(1)
+    for name, shape in tensors.items():
+        writer.add_tensor(name, random.standard_normal(shape).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
 _GEMMA3 = {
     "v.patch_embd.": "v.patch_embedding.",
     "v.position_embd.": "v.position_embedding.",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from gguf import GGUFWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,31 +21,9 @@ from tests.hybrid_models import mamba2_model
 from tests.library.libllama import loaded as loaded_bare
 from tests.models import hybrid_model, shape_model
 from tests.mtp_models import random_mtp_model
-from tests.ollama_models import olmo2_model, rewritten
+from tests.ollama_models import made, olmo2_model, rewritten
 
 TOKENS = [5, 9, 2, 40, 33]
-
-
-def made(
-    path: Path, architecture: str, tensors: Mapping[str, tuple[int, ...]], values: Mapping[str, Any]
-) -> Path:
-    """A file with nothing but `tensors`, of these shapes in numpy's order, and `values`."""
-    writer = GGUFWriter(path, architecture)
-    for key, value in values.items():
-        if isinstance(value, list):
-            writer.add_array(key, value)
-        elif isinstance(value, str):
-            writer.add_string(key, value)
-        else:
-            writer.add_uint32(key, value)
-    random = np.random.default_rng(1)
-    for name, shape in tensors.items():
-        writer.add_tensor(name, random.standard_normal(shape).astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
 
 
 def read(path: Path) -> Metadata:

@@ -7,6 +7,7 @@ libllama reads a converted view of them. Each module describes the differences o
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -139,7 +140,7 @@ def text_edit(file: GGUFFile, *, mtp: bool = False) -> Edit | None:
     families = _TEXT | _DRAFTING if mtp else _TEXT
     architecture = file.metadata.get("general.architecture")
     family = families.get(architecture) if isinstance(architecture, str) else None
-    edit = family(file) if family else None
+    edit = _edit(family, file) if family else None
     # A separate projector file has no token embeddings.
     if edit is None and "token_embd.weight" in file.tensors and _without_projector(file):
         raise LoadFailed(
@@ -150,10 +151,18 @@ def text_edit(file: GGUFFile, *, mtp: bool = False) -> Edit | None:
 
 
 def projector_edit(file: GGUFFile) -> Edit | None:
-    """The changes for libmtmd; None if none are needed or the form is unsupported."""
+    """The changes for libmtmd; None if none are needed or the form is unsupported. Raises LoadFailed."""
     architecture = file.metadata.get("general.architecture")
-    edit = _PROJECTOR.get(architecture) if isinstance(architecture, str) else None
-    return edit(file) if edit else None
+    family = _PROJECTOR.get(architecture) if isinstance(architecture, str) else None
+    return _edit(family, file) if family else None
+
+
+def _edit(family: Callable[[GGUFFile], Edit | None], file: GGUFFile) -> Edit | None:
+    try:
+        return family(file)
+    except (ArithmeticError, LookupError, ValueError, struct.error) as error:
+        name = file.metadata.architecture
+        raise LoadFailed(f'unable to load model: its tensors or sizes are not those of a "{name}"') from error
 
 
 @contextmanager

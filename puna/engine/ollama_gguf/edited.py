@@ -114,7 +114,13 @@ def _copied(file: GGUFFile, parts: list[TensorInfo], size: int) -> Iterator[byte
 
 def _computed(file: GGUFFile, parts: list[TensorInfo], source: Made) -> Iterator[bytes]:
     assert source.compute is not None
-    values = source.compute(*(_dequantized(file, part) for part in parts))
+    try:
+        values = source.compute(*(_dequantized(file, part) for part in parts))
+        if values.size != prod(source.shape):
+            raise ValueError(f"{values.size} values")
+    except (LookupError, ValueError) as error:
+        problem = f"tensor {parts[0].name} has another form than expected: {error}"
+        raise LoadFailed(f"unable to load model: {problem}") from error
     yield np.ascontiguousarray(values, "<f4").tobytes()
 
 
