@@ -67,8 +67,8 @@ def projector(file: GGUFFile) -> Edit:
 
 def _in_pairs(file: GGUFFile, name: str, heads: int) -> str | Made:
     """A matrix whose rows are rotated in pairs: side by side for libmtmd, half a head apart in the file."""
-    rows = columns_rows(file, name)[1]
-    if not heads or rows % (2 * heads):
+    shape = file.tensors[name].shape
+    if len(shape) != 2 or not heads or shape[1] % (2 * heads):
         return name
-    order = np.arange(rows).reshape(heads, 2, -1).swapaxes(1, 2).ravel()
-    return Made((name,), file.tensors[name].shape, rows=order.tolist())
+    order = np.arange(shape[1]).reshape(heads, 2, -1).swapaxes(1, 2).ravel()
+    return Made((name,), shape, rows=order.tolist())

@@ -92,7 +92,7 @@ def _patches(file: GGUFFile) -> dict[str, Made]:
     """The matrix that reads a patch, as a convolution."""
     name, patch = "v.patch_embd.weight", number(file, f"{_OLD}.vision.patch_size")
     columns, rows = columns_rows(file, name)
-    if columns != 3 * patch**2:
+    if not columns or columns != 3 * patch**2:
         return {}
     return {name: Made((name,), (patch, patch, 3, rows), lambda values: values)}
 
