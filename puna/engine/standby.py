@@ -37,17 +37,21 @@ class EngineStarter:
 
     async def prepare(self) -> None:
         """Start a standby process, unless there is one."""
-        if not self._wanted or (self._ready and self._ready.takes_commands):
+        if not self._lacks_one:
             return
         try:
             engine = await spawn(self._patience)
         except OSError as error:
             _log.warning("no engine process can be made ready: %s", error)
             return
-        if self._wanted and self._ready is None:
+        if self._lacks_one:
             self._ready = engine
         else:
             await engine.kill()
+
+    @property
+    def _lacks_one(self) -> bool:
+        return self._wanted and (self._ready is None or not self._ready.takes_commands)
 
     async def close(self) -> None:
         """End the standby process and start no more."""

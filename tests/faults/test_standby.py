@@ -69,6 +69,15 @@ def test_one_that_dies_is_not_missed(server: Server):
     assert until(lambda: waiting(server))
 
 
+def test_one_that_dies_is_replaced_without_a_load(server: Server):
+    loaded(server, "talker")
+    first = until(lambda: waiting(server))
+    first.kill()
+    until(lambda: waiting(server) is None)
+    answered(server)
+    assert until(lambda: waiting(server)).pid != first.pid
+
+
 async def test_one_that_dies_before_it_has_begun_the_load_is_replaced(tmp_path: Path):
     path = tmp_path / "model.gguf"
     scripted_model(path, ANSWER)
