@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _EFFORT = re.compile(r"""(['"])(none|no_think|max)\1""", re.IGNORECASE)
 """Levels of reasoning that only some templates support. Such templates contain them as literals."""
 
+_SWITCHES = ("enable_thinking", "thinking", "reasoning")
+"""The variable for whether to reason: in most templates, in DeepSeek's, in GigaChat's and Cohere's."""
+
 _EFFORT_NAMES = ("reasoning_effort", "reasoning_strength", "thinking_effort")
 """The variable for the level: in most templates, in Glimmer's, in Kimi K3's."""
 
@@ -104,7 +107,7 @@ class _JinjaTemplate:
             "add_generation_prompt": add_generation_prompt,
         }
         if prompt.think is not None:
-            given["enable_thinking"] = given["thinking"] = bool(prompt.think)
+            given |= dict.fromkeys(_SWITCHES, bool(prompt.think))
             given["thinking_mode"] = "enabled" if prompt.think else "disabled"  # MiniMax-M3
             if effort := self._effort(prompt.think):
                 given |= dict.fromkeys(_EFFORT_NAMES, effort)

@@ -144,6 +144,9 @@ def test_thinking_is_handed_over() -> None:
     thought = Message(role="assistant", content="4", thinking="2+2")
     assert render(source, Prompt(messages=[thought], think="high")) == "True high 2+2"
     assert render(source, Prompt(messages=[thought], think=False)) == "False  2+2"
+    for switch in ("thinking", "reasoning"):
+        assert render(f"{{{{ {switch} }}}}", Prompt(think="high")) == "True"
+        assert render(f"{{{{ {switch} }}}}", Prompt(think=False)) == "False"
 
 
 def test_today() -> None:

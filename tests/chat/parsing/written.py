@@ -251,6 +251,17 @@ WRITTEN = [
         ("<think>", "</think>"),
     ),
     Written(
+        "gigachat3.5",
+        invoked(
+            "<｜GCML｜tool_calls>",
+            "</｜GCML｜tool_calls>",
+            "｜GCML｜",
+            lambda value: f' string="{compact(isinstance(value, str))}"',
+        ),
+        '<｜GCML｜tool_calls>\n<｜GCML｜invoke name="now">now',
+        ("<think>", "</think>"),
+    ),
+    Written(
         "seed-oss",
         each(seed),
         "<seed:tool_call>\nnow()\n</seed:tool_call>",
