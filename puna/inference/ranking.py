@@ -28,5 +28,6 @@ async def rank(request: RankInput, model: Model, engine: Engine) -> Ranking:
         return await engine.rank(request.query, request.documents, truncate=request.truncate)
     found = await engine.embed([request.query, *request.documents], truncate=request.truncate)
     question, *vectors = found.vectors
-    scores = [sum(a * b for a, b in zip(question, vector, strict=True)) for vector in vectors]
-    return Ranking(scores=scores, tokens=found.tokens)
+    cosines = (sum(a * b for a, b in zip(question, vector, strict=True)) for vector in vectors)
+    # Rounding makes more than 1 of equal texts, which some clients refuse.
+    return Ranking(scores=[max(-1.0, min(1.0, cosine)) for cosine in cosines], tokens=found.tokens)

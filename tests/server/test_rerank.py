@@ -138,6 +138,12 @@ def test_a_model_of_vectors_ranks_by_likeness(http: httpx.Client):
     assert answer.json()["results"][0]["relevance_score"] == pytest.approx(1, abs=1e-5)
 
 
+def test_a_cosine_is_at_most_1(http: httpx.Client):
+    for text in "abcdefghij":
+        (score,) = scores(rank(http, model="vectors", query=text, documents=[text]))
+        assert 1 - 1e-5 < score <= 1
+
+
 def test_a_reranker_does_nothing_else(http: httpx.Client):
     assert http.post("/api/show", json={"model": "ranker"}).json()["capabilities"] == ["rerank"]
     refused = http.post("/api/embed", json={"model": "ranker", "input": "text"})
