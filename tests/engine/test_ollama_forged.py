@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from puna.engine import ollama_gguf
@@ -31,30 +31,14 @@ ARCHITECTURES = sorted(
 )
 """All that the package knows."""
 
-ENDS = st.sampled_from(["", ".weight", ".bias"])
+ENDS = st.sampled_from([".weight", ".bias", ""])
+LEAVES = sorted(word.strip(".") for word in WORDS if word.strip("."))
+PARTS = ["attn_q", "attn_k", "attn_v", "attn_qkv", "ffn_gate", "ffn_up", "ffn_gate_exps", "ffn_down_shexp"]
+BLOCKS = ["blk.0", "v.blk.0", "a.blk.0", "mm", "v", "s", "mtp.layers.0", "mtp.layers.0.mlp.experts.0"]
 NAMES = st.one_of(
     st.just("token_embd.weight"),
-    st.sampled_from(sorted(word.strip(".") for word in WORDS if word.strip("."))),
-    st.builds(
-        lambda block, leaf, end: f"{block}.{leaf.strip('.')}{end}",
-        st.sampled_from(
-            [
-                "blk.0",
-                "v.blk.0",
-                "v.blk.1",
-                "a.blk.0",
-                "mm",
-                "v",
-                "s",
-                "mtp",
-                "mtp.layers.0",
-                "v.deepstack_merger.0",
-                "mtp.layers.0.mlp.experts.0",
-            ]
-        ),
-        st.sampled_from(sorted(WORDS)),
-        ENDS,
-    ),
+    st.builds("{}{}".format, st.sampled_from(LEAVES), ENDS),
+    st.builds("{}.{}{}".format, st.sampled_from(BLOCKS), st.sampled_from(PARTS + LEAVES), ENDS),
 )
 SHAPES = st.lists(st.sampled_from([1, 2, 3, 4, 16]), min_size=1, max_size=4).map(tuple)
 VALUES = st.one_of(
@@ -78,9 +62,17 @@ def files(draw: st.DrawFn) -> tuple[str, dict[str, tuple[int, ...]], dict[str, A
         st.dictionaries(NAMES.filter(lambda name: len(name) < 64), SHAPES, min_size=1, max_size=12)
     )
     values = draw(st.dictionaries(keys, VALUES, max_size=12))
+    for key in ("block_count", "vision.block_count", "vision.patch_size"):
+        values[f"{architecture}.{key}"] = draw(st.sampled_from([1, 2, (1 << 32) - 1]))
     return architecture, tensors, values
 
 
+MOST = (1 << 32) - 1
+RANKS = {"glm4moelite.attention.kv_lora_rank": MOST, "glm4moelite.rope.dimension_count": MOST}
+
+
+@example(("glm4moelite", {"output_norm.weight": (4,)}, RANKS))
+@example(("qwen35", {"mtp.fc.weight": (4, 4), "blk.0.ssm_dt": (4,)}, {"qwen35.block_count": MOST}))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(forged=files())
 def test_a_forged_file_is_converted_or_refused(
