@@ -20,19 +20,23 @@ def model(add_scripted: Callable[..., list[bytes]]) -> None:
     add_scripted("talker", "An answer.")
 
 
-@pytest.fixture
-def long(model: None, page: Page, tmp_path: Path) -> Page:
-    """The page with a chat of ten thousand messages, which are of different heights."""
+def opened(page: Page, folder: Path, count: int) -> Page:
+    """The page with a chat of `count` messages, which are of different heights."""
     messages = [
         {"role": ("user", "assistant")[at % 2], "content": f"Message {at}.\n\n" + "Some text.\n\n" * (at % 7)}
-        for at in range(MESSAGES)
+        for at in range(count)
     ]
     chat = {"title": "Long", "model": "talker:latest", "settings": {}, "changed": 1, "messages": messages}
-    (tmp_path / "long.json").write_text(json.dumps({"puna": 1, "chats": [chat]}))
-    page.get_by_label("Import").set_input_files(tmp_path / "long.json")
+    (folder / "long.json").write_text(json.dumps({"puna": 1, "chats": [chat]}))
+    page.get_by_label("Import").set_input_files(folder / "long.json")
     page.get_by_role("button", name="Long", exact=True).click()
-    expect(page.get_by_text(f"Message {MESSAGES - 1}.")).to_be_in_viewport()
+    expect(page.get_by_text(f"Message {count - 1}.")).to_be_in_viewport()
     return page
+
+
+@pytest.fixture
+def long(model: None, page: Page, tmp_path: Path) -> Page:
+    return opened(page, tmp_path, MESSAGES)
 
 
 def test_of_a_long_chat_only_what_is_near_is_drawn(long: Page):
@@ -137,10 +141,9 @@ def test_a_growing_answer_keeps_the_blocks_it_has(page: Page):
     assert kept == [[], 1]
 
 
-def test_what_is_printed_is_the_talk_alone_and_all_that_is_drawn(long: Page):
-    long.emulate_media(media="print")
-    expect(long.get_by_role("navigation")).to_be_hidden()
-    expect(long.get_by_label("Message")).to_be_hidden()
-    # The paper is longer than the window.
-    paper = long.evaluate("document.documentElement.scrollHeight")
-    assert paper >= long.locator("article").last.evaluate("one => one.offsetTop") > 720
+def test_what_is_printed_is_the_talk_alone_on_paper_of_its_length(page: Page, tmp_path: Path):
+    opened(page, tmp_path, 20).emulate_media(media="print")
+    expect(page.get_by_role("navigation")).to_be_hidden()
+    expect(page.get_by_label("Message")).to_be_hidden()
+    paper = page.evaluate("document.documentElement.scrollHeight")
+    assert paper >= page.locator("article").last.evaluate("one => one.offsetTop") > 720
