@@ -9,7 +9,7 @@ from .earlier import call_arguments, without_thinking
 from .exchange import Exchange
 from .families import PLAIN, family_named, names_by_architecture, renderer
 from .family import Family, Variant
-from .fit import fit
+from .fit import fit, render
 from .jinja import jinja
 from .modelfile import go, plain
 from .parsing import Called, Content, Parser, Part, Thought
@@ -44,6 +44,7 @@ __all__ = [
     "names_by_architecture",
     "plain",
     "recognize",
+    "render",
     "renderer",
     "with_markers",
     "without_thinking",

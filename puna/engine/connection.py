@@ -81,7 +81,11 @@ class EngineConnection(asyncio.SubprocessProtocol):
             end = HEADER + int.from_bytes(received[:HEADER], "little")
             if len(received) < end:
                 return
-            events = _decoder.decode(received[HEADER:end])
+            try:
+                events = _decoder.decode(received[HEADER:end])
+            except msgspec.MsgspecError as error:
+                self._on_unknown(error)
+                return
             del received[:end]
             self._watchdog.on_message()
             for event in events:
@@ -102,6 +106,14 @@ class EngineConnection(asyncio.SubprocessProtocol):
         """Fail all requests at once, because killing the process may take a while."""
         self._end(f"the engine hung for {seconds:.0f} s and was ended")
         _log.error("%s (process %d)", self._gone, self.pid)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def _on_unknown(self, error: msgspec.MsgspecError) -> None:
+        """End the process: each load starts the program anew, which may have been replaced since."""
+        self._end(f"the engine is of another version than the server ({error}): restart the server")
+        _log.error("%s (process %d)", self._gone, self.pid)
+        self._received.clear()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 

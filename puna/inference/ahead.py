@@ -24,7 +24,7 @@ class Checked:
 
 async def check_ahead(request: ChatInput | GenerateInput, model: Model, checked: Checked) -> None:
     """Render, decode media and build the grammar, without an engine. Raises the errors of the request."""
-    draft = draft_prompt(request, model)
+    draft = await draft_prompt(request, model)
     await checked.media.check(draft.images)
     checked.grammar = await grammar_of(exchange_for(request, model, draft))
     if checked.grammar is not None and checked.grammar.strict:

@@ -16,6 +16,7 @@ from puna.chat import (
     go,
     jinja,
     plain,
+    render,
     renderer,
     with_markers,
     without_thinking,
@@ -64,7 +65,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """The conversation's last message; none when the answer is not a message."""
 
 
-def draft_prompt(request: ChatInput | GenerateInput, model: Model) -> Composed:
+async def draft_prompt(request: ChatInput | GenerateInput, model: Model) -> Composed:
     """The prompt without an engine: untruncated, without begin and end tokens.
 
     It ends like the final prompt. Raises the errors of `compose_prompt`.
@@ -76,7 +77,7 @@ def draft_prompt(request: ChatInput | GenerateInput, model: Model) -> Composed:
         text = template.render(_fim_values(request)) if template else request.prompt + request.suffix
         return Composed(prompt=text, text=text)
     prompt = _conversation(request, model)
-    text = _template(request, model).render(prompt)
+    text = await render(_template(request, model), prompt)
     return _with_images(text, prompt.messages)
 
 
@@ -156,7 +157,7 @@ async def _fit(
         longest = min(engine.info.num_ctx, options.num_ctx or engine.info.num_ctx)
         text, kept = await fit(template, prompt, count, longest)
     else:
-        text, kept = template.render(prompt), prompt.messages
+        text, kept = await render(template, prompt), prompt.messages
     cut = len(kept) < len(prompt.messages)
     return msgspec.structs.replace(_with_images(text, kept), truncated=cut)
 

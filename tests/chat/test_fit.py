@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.chat import Prompt, Template, fit, go, jinja
+from puna.chat import Prompt, Template, fit, go, jinja, render
 from puna.errors import BadRequest
 from puna.types import Message
 
@@ -105,3 +107,20 @@ async def test_what_cannot_fit_is_not_counted_to_see_it() -> None:
     text, asked = await cut(chat(*(f"user: {'x' * 1000}" for _ in range(1000)), "user: w"), 50)
     assert text.endswith("w ")
     assert asked <= 2
+
+
+class Located:
+    """A template that tells in which thread it was rendered."""
+
+    names: frozenset[str] = frozenset()
+
+    def render(self, prompt: Prompt) -> str:
+        return str(threading.get_ident())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "apart"),
+    [(chat("user: Hello"), False), (chat("user: " + "word " * 10_000), True), (chat(*turns(99)), True)],
+)
+async def test_a_long_conversation_does_not_hold_up_other_answers(prompt: Prompt, apart: bool) -> None:
+    assert (await render(Located(), prompt) != str(threading.get_ident())) is apart
