@@ -87,7 +87,9 @@ class Model:
         """The GGUF file."""
         paths = self._paths("model")
         if not paths:
-            raise LoadFailed(f"model '{self.name.display()}' has no weights")
+            # What Ollama runs with MLX, on Apple's GPUs (manifest/layer.go).
+            why = " in GGUF: it is made for MLX, so pull another tag of it" if self._layers("tensor") else ""
+            raise LoadFailed(f"model '{self.name.display()}' has no weights{why}")
         return paths[0]
 
     @property

@@ -69,6 +69,14 @@ def test_a_model_without_weights_says_so(library: Library) -> None:
     assert model.details()["format"] == ""
 
 
+def test_a_model_for_mlx_says_what_to_pull_instead(library: Library) -> None:
+    tensor = Layer(IMAGE + "tensor", *library.blobs.add([b"..."]))
+    library.write_manifest(Name.parse("mlx"), {"model_format": "safetensors"}, [tensor])
+    (model,) = library.list()
+    with pytest.raises(LoadFailed, match="pull another tag"):
+        _ = model.weights
+
+
 @pytest.mark.parametrize(
     ("metadata", "template", "expected"),
     [
