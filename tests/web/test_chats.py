@@ -125,3 +125,11 @@ def test_back_and_forward_open_the_chats_of_their_addresses(talked: Page):
     expect(shown).to_have_text("First question")
     talked.reload()
     expect(shown).to_have_text("First question")
+    entries = talked.evaluate("history.length")
+    for _ in range(5):
+        talked.evaluate("history.back()")
+        talked.evaluate("history.forward()")
+    expect(shown).to_have_text("First question")
+    talked.go_back()
+    expect(shown).to_have_text("Second question")
+    assert talked.evaluate("history.length") == entries

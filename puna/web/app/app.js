@@ -99,7 +99,11 @@ function Page({ first }) {
       const id = location.hash.slice(1);
       if (id === shown.current.id) return;
       const there = answered(id) ?? (await listed())?.find((one) => one.id === id);
-      setChat(there ?? { ...fresh(shown.current.model), ...(id && { id }) });
+      // The user may have gone on meanwhile.
+      if (id !== location.hash.slice(1)) return;
+      const one = there ?? { ...fresh(shown.current.model), ...(id && { id }) };
+      history.replaceState(null, "", `#${one.id}`);
+      setChat(one);
       enter("talk");
     }
     addEventListener("hashchange", went);
@@ -107,7 +111,7 @@ function Page({ first }) {
     addEventListener("focus", () => refused.current || refresh());
   }, []);
   useEffect(() => { document.title = chat.title ? `${chat.title} – Puna` : "Puna"; }, [chat.title]);
-  useEffect(() => { if (chat.messages.length) { location.hash = chat.id; listed(); } }, [chat.messages.length, chat.id]);
+  useEffect(() => { if (chat.messages.length) listed(); }, [chat.messages.length, chat.id]);
 
   const save = (chosen) => keep(chosen).then(
     () => setUnkept(""), (failure) => setUnkept(failure instanceof Newer ? "newer" : "full"));
