@@ -59,6 +59,18 @@ class Library:
     def open(self, name: str | Name) -> Model:
         """The model of this name. Raises InvalidName, NotFound, LoadFailed if it is damaged or unreadable."""
         resolved = self.resolve(name)
+        content = b""
+        while True:
+            try:
+                return self._complete(resolved, name)
+            except LoadFailed:
+                # Another process may have replaced the model, and pruned its blobs, since it was read.
+                read, content = content, self._read(resolved, _not_found(name))
+                if content == read:
+                    raise
+
+    def _complete(self, resolved: Name, name: str | Name) -> Model:
+        """The model, if it has all its blobs."""
         try:
             model = self._reader.model(resolved, self.manifest_path(resolved))
         except OSError as error:

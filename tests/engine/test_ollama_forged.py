@@ -71,8 +71,8 @@ MOST = (1 << 32) - 1
 RANKS = {"glm4moelite.attention.kv_lora_rank": MOST, "glm4moelite.rope.dimension_count": MOST}
 
 
-@example(("glm4moelite", {"output_norm.weight": (4,)}, RANKS))
-@example(("qwen35", {"mtp.fc.weight": (4, 4), "blk.0.ssm_dt": (4,)}, {"qwen35.block_count": MOST}))
+@example(forged=("glm4moelite", {"output_norm.weight": (4,)}, RANKS))
+@example(forged=("qwen35", {"mtp.fc.weight": (4, 4), "blk.0.ssm_dt": (4,)}, {"qwen35.block_count": MOST}))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(forged=files())
 def test_a_forged_file_is_converted_or_refused(

@@ -13,7 +13,8 @@ from puna.library import Library
 from puna.types import Image
 from tests import ollama_gemma4
 from tests.engine.asking import loaded
-from tests.engine.test_hearing import close, expected, likeliest
+from tests.engine.test_hearing import expected, likeliest
+from tests.engine.test_vision import close
 from tests.hearing_models import tone, wav
 from tests.model_parts import F32
 from tests.models import install

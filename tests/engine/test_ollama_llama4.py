@@ -11,7 +11,8 @@ from puna.engine.ollama_gguf import projector
 from puna.types import Image
 from tests import ollama_llama4
 from tests.engine.asking import loaded
-from tests.engine.test_hearing import close, expected, likeliest
+from tests.engine.test_hearing import expected, likeliest
+from tests.engine.test_vision import close
 from tests.models import shape_model
 from tests.ollama_models import assert_same
 from tests.vision_models import WIDTH

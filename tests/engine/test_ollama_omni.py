@@ -12,7 +12,8 @@ from puna.engine.ollama_gguf import projector
 from puna.types import Image
 from tests import ollama_omni
 from tests.engine.asking import loaded
-from tests.engine.test_hearing import close, expected, likeliest
+from tests.engine.test_hearing import expected, likeliest
+from tests.engine.test_vision import close
 from tests.hearing_models import tone, wav
 from tests.model_parts import finish
 from tests.ollama_models import assert_same

@@ -11,7 +11,8 @@ from puna.engine.ollama_gguf import projector
 from puna.types import Image
 from tests import ollama_pixtral
 from tests.engine.asking import loaded
-from tests.engine.test_hearing import close, expected, likeliest
+from tests.engine.test_hearing import expected, likeliest
+from tests.engine.test_vision import close
 from tests.ollama_models import assert_same
 
 CAT = Image(75, 70, np.random.default_rng(1).integers(0, 256, (70, 75, 3), np.uint8).tobytes())
