@@ -73,10 +73,13 @@ def cached_metadata(path: Path) -> Metadata:
     return _read_cached(path, state.st_mtime_ns, state.st_size)
 
 
-def decoded(value: bytes) -> Any:
-    """An encoded value as the number, text or array that it is. Raises LoadFailed when it is damaged."""
+def decoded(value: bytes, *, verbose: bool = False) -> Any:
+    """An encoded value as the number, text or array that it is; a long one is `Skipped` unless `verbose`.
+
+    Raises LoadFailed when it is damaged.
+    """
     try:
-        return _Reader(BytesIO(value), len(value), verbose=False).value()
+        return _Reader(BytesIO(value), len(value), verbose=verbose).value()
     except _Malformed as error:
         raise LoadFailed(f"a metadata value is damaged: {error}") from None
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 
-from puna.engine.ollama_gguf.edit import Edit, texts, without
+from puna.engine.ollama_gguf.edit import Edit, long_list, without
 from puna.gguf import GGUFFile
 
 _CHARSMAP = "tokenizer.ggml.precompiled_charsmap"
@@ -16,8 +15,8 @@ _ARRAY, _UINT8 = 9, 0  # gguf_type
 def text(file: GGUFFile) -> Edit | None:
     """Decodes the tokenizer's table of characters from a list of base64 characters; None for any other."""
     try:
-        table = base64.b64decode(b"".join(texts(file, _CHARSMAP)), validate=True)
-    except binascii.Error:
+        table = base64.b64decode("".join(long_list(file, _CHARSMAP)), validate=True)
+    except (TypeError, ValueError):
         return None
     return (
         Edit(without(file), {_CHARSMAP: struct.pack("<IIQ", _ARRAY, _UINT8, len(table)) + table})

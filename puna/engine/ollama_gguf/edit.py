@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.gguf import GGUFFile, Metadata, TensorInfo, decoded, u32
+from puna.gguf import GGUFFile, Metadata, TensorInfo, decoded, i32, u32
 
 _MAX = (1 << 32) - 1
-_ARRAY_HEAD = struct.Struct("<IIQ")
-_ARRAY, _STRING, _INT32 = 9, 8, 5  # gguf_type
 
 Floats = NDArray[np.float32]
 
@@ -46,11 +44,16 @@ class Edit:
     """The number of tokens to keep."""
 
 
+def made_of(file: GGUFFile, source: str | Made) -> Made:
+    """What makes a tensor, also if it is one of the file's as it is."""
+    return source if isinstance(source, Made) else Made((source,), file.tensors[source].shape)
+
+
 def edited_header(file: GGUFFile, edit: Edit) -> Metadata:
     """The header of what `edit` makes, before its data has a place: all offsets and sizes are 0."""
     tensors: list[TensorInfo] = []
     for name, source in edit.tensors.items():
-        made = source if isinstance(source, Made) else Made((source,), file.tensors[source].shape)
+        made = made_of(file, source)
         kind = "F32" if made.compute else file.tensors[made.names[0]].type_name
         tensors.append(TensorInfo(name, made.shape, kind, 0, 0))
     values = {key: decoded(value) for key, value in edit.values.items()}
@@ -107,30 +110,23 @@ def numbers(file: GGUFFile, key: str) -> list[int]:
     return value if all(isinstance(item, int) and 0 <= item <= _MAX >> 1 for item in value) else []
 
 
-def texts(file: GGUFFile, key: str) -> list[bytes]:
-    """A list of texts of any length, in UTF-8; empty when it is missing or something else."""
+def long_list(file: GGUFFile, key: str) -> list[Any]:
+    """A list of any length; empty when it is missing or something else. Raises LoadFailed."""
     value = file.value(key)
-    if value is None or _ARRAY_HEAD.unpack_from(value.ljust(_ARRAY_HEAD.size))[:2] != (_ARRAY, _STRING):
-        return []
-    found, at = [], _ARRAY_HEAD.size
-    while at < len(value):
-        start = at + 8
-        at = start + int.from_bytes(value[at:start], "little")
-        found.append(value[start:at])
-    return found
+    found = decoded(value, verbose=True) if value is not None else None
+    return found if isinstance(found, list) else []
 
 
-def long_numbers(file: GGUFFile, key: str) -> list[int]:
-    """A list of 32-bit numbers of any length; empty when it is missing or something else."""
-    value = file.value(key)
-    if value is None or _ARRAY_HEAD.unpack_from(value.ljust(_ARRAY_HEAD.size))[:2] != (_ARRAY, _INT32):
-        return []
-    return np.frombuffer(value, "<i4", offset=_ARRAY_HEAD.size).tolist()
+def four_sections(file: GGUFFile, old: str, new: str) -> dict[str, bytes]:
+    """M-RoPE's three sections and an empty fourth, as libllama wants them; nothing if they are so already."""
+    sections = numbers(file, old)
+    four = [*sections[:3], 0]
+    return {new: i32(four)} if len(sections) >= 3 and numbers(file, new) != four else {}
 
 
-def collapsed(file: GGUFFile, key: str, least: int = 0) -> dict[str, bytes]:
+def collapsed(file: GGUFFile, key: str) -> dict[str, bytes]:
     """The greatest of a list with a number for each layer, as libllama wants it; nothing if it is no list."""
-    greatest = max(numbers(file, key), default=0) or least
+    greatest = max(numbers(file, key), default=0)
     return {key: u32(greatest)} if isinstance(file.metadata.get(key), list) and greatest else {}
 
 

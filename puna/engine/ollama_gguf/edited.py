@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from puna.engine.ollama_gguf.edit import Edit, Floats, Made
+from puna.engine.ollama_gguf.edit import Edit, Floats, Made, made_of
 from puna.errors import LoadFailed
 from puna.gguf import ALIGNMENT, TYPE_NUMBERS, GGUFFile, StoredTensor, TensorInfo, truncate_array, write
 
@@ -27,7 +27,7 @@ class EditedFile:
     def __init__(self, file: GGUFFile, edit: Edit) -> None:
         self._file = file
         self._values = _values(file, edit)
-        self._sources = [_source(file, source) for source in edit.tensors.values()]
+        self._sources = [made_of(file, source) for source in edit.tensors.values()]
         self._tensors = [
             _stored_tensor(file, name, source)
             for name, source in zip(edit.tensors, self._sources, strict=True)
@@ -78,10 +78,6 @@ def _values(file: GGUFFile, edit: Edit) -> dict[str, bytes]:
             if key in values:
                 values[key] = truncate_array(values[key], edit.vocabulary)
     return values
-
-
-def _source(file: GGUFFile, source: str | Made) -> Made:
-    return Made((source,), file.tensors[source].shape) if isinstance(source, str) else source
 
 
 def _stored_tensor(file: GGUFFile, name: str, source: Made) -> StoredTensor:

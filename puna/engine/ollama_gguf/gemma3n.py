@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from puna.engine.ollama_gguf.edit import Edit, Made, columns_rows, long_numbers, numbers, texts, without
+from puna.engine.ollama_gguf.edit import Edit, Made, columns_rows, long_list, numbers, without
 from puna.gguf import GGUFFile, i32, string
 
 _NORMAL, _BYTE = 1, 6  # llama_token_type
-_BYTE_TOKEN = re.compile(rb"<0x..>")
+_BYTE_TOKEN = re.compile(r"<0x..>")
 _END_OF_TURN = 106
 _ENDS = "tokenizer.ggml.eos_token_ids"
 _TYPES = "tokenizer.ggml.token_type"
@@ -29,13 +29,13 @@ def text(file: GGUFFile) -> Edit | None:
         "tokenizer.ggml.model": string("llama"),
         _ENDS: i32(list(dict.fromkeys([*(numbers(file, _ENDS) or [1]), _END_OF_TURN]))),
     }
-    if types := long_numbers(file, _TYPES):
-        tokens = texts(file, "tokenizer.ggml.tokens")
+    if types := long_list(file, _TYPES):
+        tokens = long_list(file, "tokenizer.ggml.tokens")
         values[_TYPES] = i32([_type(*token) for token in zip(tokens, types, strict=False)])
     return Edit(tensors, values, vocabulary=kept)
 
 
-def _type(token: bytes, kind: int) -> int:
+def _type(token: str, kind: int) -> int:
     if _BYTE_TOKEN.fullmatch(token):
         return _BYTE
-    return _NORMAL if token.startswith(b"<unused") else kind
+    return _NORMAL if token.startswith("<unused") else kind

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import Edit, Made, copy_keys, copy_prefix, joined, numbers, without
+from puna.engine.ollama_gguf.edit import Edit, Made, copy_keys, copy_prefix, four_sections, joined, without
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, colours, projector_tensors, renamed, sizes
-from puna.gguf import GGUFFile, flag, i32, string
+from puna.gguf import GGUFFile, flag, string
 
 _OLD, _NEW = "glmocr.", "glm4."
 
@@ -29,9 +29,7 @@ def text(file: GGUFFile) -> Edit:
     """Removes the projector, renames architecture and tensors, and joins the gates with what they open."""
     values = copy_prefix(file, _OLD, _NEW)
     values |= {"general.architecture": string("glm4"), "tokenizer.ggml.pre": string("chatglm-bpe")}
-    sections = numbers(file, f"{_OLD}rope.mrope_section")
-    if len(sections) == 3:
-        values[f"{_NEW}rope.dimension_sections"] = i32([*sections, 0])
+    values |= four_sections(file, f"{_OLD}rope.mrope_section", f"{_NEW}rope.dimension_sections")
     tensors: dict[str, str | Made] = {}
     for old in without(file, *INSIDE):
         gate = old.replace(".ffn_up.", ".ffn_gate.")

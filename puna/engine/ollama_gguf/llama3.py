@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import Edit, number, texts, without
+from puna.engine.ollama_gguf.edit import Edit, long_list, number, without
 from puna.gguf import GGUFFile, i32, string, u32
 
 _PRE, _EOS, _EOT = (f"tokenizer.ggml.{key}" for key in ("pre", "eos_token_id", "eot_token_id"))
@@ -24,8 +24,8 @@ def text(file: GGUFFile) -> Edit | None:
 
 
 def _is_chat(file: GGUFFile) -> bool:
-    tokens = texts(file, "tokenizer.ggml.tokens")
-    if len(tokens) <= _END_OF_TURN or tokens[_END_OF_TURN] != b"<|eot_id|>":
+    tokens = long_list(file, "tokenizer.ggml.tokens")
+    if len(tokens) <= _END_OF_TURN or tokens[_END_OF_TURN] != "<|eot_id|>":
         return False
     template = file.metadata.chat_template
-    return tokens[_START_HEADER] == b"<|start_header_id|>" or "<|eot_id|>" in template
+    return tokens[_START_HEADER] == "<|start_header_id|>" or "<|eot_id|>" in template

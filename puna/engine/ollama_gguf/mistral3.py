@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from puna.engine.ollama_gguf.edit import Edit, Made, columns_rows, copy_keys, number, texts, without
+from puna.engine.ollama_gguf.edit import Edit, Made, columns_rows, copy_keys, long_list, number, without
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, MEAN, STD, projector_tensors, sizes
 from puna.gguf import GGUFFile, f32, flag, string, u32
 
@@ -57,10 +57,10 @@ def projector(file: GGUFFile) -> Edit:
     heads = number(file, "mistral3.vision.attention.head_count")
     for name in filter(_ROTATED.fullmatch, tensors):
         tensors[name] = _in_pairs(file, name, heads)
-    embeddings, names = "token_embd.weight", texts(file, "tokenizer.ggml.tokens")
+    embeddings, names = "token_embd.weight", long_list(file, "tokenizer.ggml.tokens")
     columns, rows = columns_rows(file, embeddings)
-    if b"[IMG_BREAK]" in names[:rows]:
-        row = names.index(b"[IMG_BREAK]")
+    if "[IMG_BREAK]" in names[:rows]:
+        row = names.index("[IMG_BREAK]")
         tensors["v.token_embd.img_break"] = Made((embeddings,), (columns,), lambda row: row, rows=(row,))
     return Edit(tensors, values, inherits=False)
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import Edit, columns_rows, copy_keys, copy_prefix, number, numbers, without
+from puna.engine.ollama_gguf.edit import (
+    Edit,
+    columns_rows,
+    copy_keys,
+    copy_prefix,
+    four_sections,
+    number,
+    numbers,
+    without,
+)
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, MEAN, STD, projector_tensors, sizes
-from puna.gguf import GGUFFile, flag, i32, string, u32
+from puna.gguf import GGUFFile, flag, string, u32
 
 _NAMES = {
     "v.merger.ln_q.": "v.post_ln.",
@@ -18,9 +27,7 @@ _TO_F32 = ("v.patch_embd.weight", "v.patch_embd.weight.1")
 def text(file: GGUFFile) -> Edit:
     """Removes the projector, and renames the architecture to libllama's."""
     values = copy_prefix(file, "qwen25vl.", "qwen2vl.") | {"general.architecture": string("qwen2vl")}
-    sections = numbers(file, "qwen25vl.rope.mrope_section")
-    if len(sections) >= 3:
-        values["qwen2vl.rope.dimension_sections"] = i32([*sections[:3], 0])
+    values |= four_sections(file, "qwen25vl.rope.mrope_section", "qwen2vl.rope.dimension_sections")
     return Edit(without(file, *INSIDE), values)
 
 

@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 from statistics import median
 
-from puna.engine.ollama_gguf.edit import Edit, Floats, Made, collapsed, joined, number, numbers, without
+from puna.engine.ollama_gguf.edit import Edit, Floats, Made, collapsed, four_sections, joined, number, without
 from puna.engine.ollama_gguf.projectors import INSIDE
-from puna.gguf import GGUFFile, i32, u32
+from puna.engine.ollama_gguf.qwen3next import step_named
+from puna.gguf import GGUFFile, u32
 
 _MTP, _LAYER = "mtp.", "mtp.layers.0."
 _HEAD = {
@@ -29,13 +30,10 @@ def text(file: GGUFFile) -> Edit | None:
     """Removes the projector and the MTP layer, and adapts values; None if nothing changes."""
     name = file.metadata.architecture
     tensors = without(file, *INSIDE, _MTP)
-    renamed: dict[str, str | Made] = {
-        f"{old}.bias" if old.endswith(".ssm_dt") else old: old for old in tensors
-    }
+    renamed: dict[str, str | Made] = {step_named(old): old for old in tensors}
     values = collapsed(file, f"{name}.attention.head_count_kv")  # 0 for recurrent layers
-    sections = numbers(file, f"{name}.rope.dimension_sections")
-    if len(sections) == 3:
-        values[f"{name}.rope.dimension_sections"] = i32([*sections, 0])
+    sections = f"{name}.rope.dimension_sections"
+    values |= four_sections(file, sections, sections)
     return Edit(renamed, values) if values or renamed.keys() != file.tensors.keys() else None
 
 
