@@ -175,6 +175,15 @@ class Weights:
     def norm(self, name: str, width: int, *, scale: float = 1.0) -> None:
         self._writer.add_tensor(f"{name}.weight", np.full(width, scale, np.float32))
 
+    def encoder_block(self, block: str, width: int, ffn: int) -> None:
+        """A block of CLIP's encoder: every norm and matrix has a bias."""
+        self.biased_norm(f"{block}.ln1", width)
+        self.biased_norm(f"{block}.ln2", width)
+        for part in ("attn_q", "attn_k", "attn_v", "attn_out"):
+            self.biased_matrix(f"{block}.{part}", width, width)
+        self.biased_matrix(f"{block}.ffn_up", ffn, width)
+        self.biased_matrix(f"{block}.ffn_down", width, ffn)
+
     def biased_matrix(self, name: str, rows: int, columns: int) -> None:
         self.matrix(name, rows, columns)
         self.vector(f"{name}.bias", rows)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFReader, GGUFWriter
+from gguf import GGUFWriter
 
 from tests.model_parts import F32, Weights, finish
-from tests.ollama_models import rewritten
+from tests.ollama_models import projector_renamed, rewritten, vision_sizes
 from tests.vision_models import WIDTH
 
 _SIDE, _PATCH, _INNER, _FFN, _BLOCKS, _MERGED = 24, 4, 32, 48, 2, 2
@@ -42,12 +42,7 @@ def llama4_projector(path: Path) -> None:
     weights.biased_norm("v.pre_ln", _INNER)
     weights.biased_norm("v.post_ln", _INNER)
     for block in (f"v.blk.{number}" for number in range(_BLOCKS)):
-        weights.biased_norm(f"{block}.ln1", _INNER)
-        weights.biased_norm(f"{block}.ln2", _INNER)
-        for part in ("attn_q", "attn_k", "attn_v", "attn_out"):
-            weights.biased_matrix(f"{block}.{part}", _INNER, _INNER)
-        weights.biased_matrix(f"{block}.ffn_up", _FFN, _INNER)
-        weights.biased_matrix(f"{block}.ffn_down", _INNER, _FFN)
+        weights.encoder_block(block, _INNER, _FFN)
     weights.matrix("mm.model.mlp.1", _FFN, _MERGED**2 * _INNER)
     weights.matrix("mm.model.mlp.2", _FFN, _FFN)
     weights.matrix("mm.model.fc", WIDTH, _FFN)
@@ -74,24 +69,13 @@ _NAMES = {
 def inside(model: Path, projector: Path, target: Path) -> Path:
     """A model and the projector in one file."""
 
-    def named(name: str) -> str:
-        if name.startswith(("v.", "mm.")):
-            for part, other in _NAMES.items():
-                name = name.replace(part, other)
-        return name
-
-    sizes = ("block_count", "embedding_length", "feed_forward_length", "image_size", "patch_size")
-    fields = GGUFReader(projector).fields
-    more = {
-        f"llama4.vision.{size}": fields[f"clip.vision.{size}"].contents()
-        for size in (*sizes, "attention.head_count")
-    }
+    more = vision_sizes(projector, "llama4")
     more |= {"llama4.vision.layer_norm_epsilon": 1e-5, "llama4.vision.pixel_shuffle_ratio": 1 / _MERGED}
     return rewritten(
         [model, projector],
         target,
         "llama4",
         key=lambda key: key.replace("llama.", "llama4."),
-        tensor=named,
+        tensor=projector_renamed(_NAMES),
         more=more,
     )

@@ -52,12 +52,7 @@ def _sight(writer: GGUFWriter) -> None:
     writer.add_tensor("v.class_embd", random.standard_normal((_REGISTERS, _INNER), np.float32))
     weights = Weights(writer, 1, F32)
     for block in ("v.blk.0", "v.blk.1"):
-        weights.biased_norm(f"{block}.ln1", _INNER)
-        weights.biased_norm(f"{block}.ln2", _INNER)
-        for part in ("attn_q", "attn_k", "attn_v", "attn_out"):
-            weights.biased_matrix(f"{block}.{part}", _INNER, _INNER)
-        weights.biased_matrix(f"{block}.ffn_up", _FFN, _INNER)
-        weights.biased_matrix(f"{block}.ffn_down", _INNER, _FFN)
+        weights.encoder_block(block, _INNER, _FFN)
     weights.norm("mm.model.mlp.0", _MERGED**2 * _INNER)
     weights.matrix("mm.model.mlp.1", _FFN, _MERGED**2 * _INNER)
     weights.matrix("mm.model.mlp.3", _WIDTH, _FFN)

@@ -8,7 +8,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, TokenType, quants
 
 from tests.model_parts import F32, Shape, Weights, add_decoder, byte_vocabulary, finish, model_writer
-from tests.ollama_models import Stored, rewritten
+from tests.ollama_models import Stored, projector_renamed, rewritten, vision_sizes
 
 _OF = Shape()
 _PATCH, _INNER, _FFN, _HEADS, _BLOCKS, _MERGED = 4, 64, 96, 2, 2, 2
@@ -91,12 +91,6 @@ _NAMES = {
 def inside(model: Path, projector: Path, target: Path) -> Path:
     """Both in one file, with the rows of queries and keys as in the checkpoint."""
 
-    def named(name: str) -> str:
-        if name.startswith(("v.", "mm.")):
-            for part, other in _NAMES.items():
-                name = name.replace(part, other)
-        return name
-
     def repacked(tensors: Stored) -> Stored:
         del tensors["v.token_embd.img_break"]
         for name, (values, kind) in tensors.items():
@@ -104,14 +98,11 @@ def inside(model: Path, projector: Path, target: Path) -> Path:
                 tensors[name] = _checkpoint_rows(values), kind
         return tensors
 
-    sizes = ("block_count", "embedding_length", "feed_forward_length", "image_size", "patch_size")
-    fields = GGUFReader(projector).fields
-    more = {
-        f"mistral3.vision.{size}": fields[f"clip.vision.{size}"].contents()
-        for size in (*sizes, "attention.head_count")
-    }
+    more = vision_sizes(projector, "mistral3")
     more |= {"mistral3.spatial_merge_size": _MERGED, "mistral3.vision.rope.freq_base": 10000.0}
-    return rewritten([model, projector], target, "mistral3", tensor=named, repacked=repacked, more=more)
+    return rewritten(
+        [model, projector], target, "mistral3", tensor=projector_renamed(_NAMES), repacked=repacked, more=more
+    )
 
 
 def _checkpoint_rows(values: np.ndarray) -> np.ndarray:

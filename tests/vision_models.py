@@ -69,12 +69,7 @@ def add_sight(writer: GGUFWriter, *, width: int, tiles: bool = False, seed: int 
     weights.matrix("v.position_embd", ROWS + 1, _INNER)
     weights.biased_norm("v.pre_ln", _INNER)
     for block in (f"v.blk.{number}" for number in range(_LAYERS)):
-        weights.biased_norm(f"{block}.ln1", _INNER)
-        weights.biased_norm(f"{block}.ln2", _INNER)
-        for part in ("attn_q", "attn_k", "attn_v", "attn_out"):
-            weights.biased_matrix(f"{block}.{part}", _INNER, _INNER)
-        weights.biased_matrix(f"{block}.ffn_up", _FFN, _INNER)
-        weights.biased_matrix(f"{block}.ffn_down", _INNER, _FFN)
+        weights.encoder_block(block, _INNER, _FFN)
     weights.biased_matrix("mm.0", width, _INNER)
     weights.biased_matrix("mm.2", width, width)
 

@@ -13,7 +13,7 @@ from puna.gguf import Metadata, read_metadata
 from puna.library import Library, model, show
 from puna.library.convert import convert
 from puna.types import Image
-from tests import ollama_models
+from tests import ollama_models, ollama_qwen25
 from tests.engine.asking import loaded
 from tests.engine.seeing import next_logprobs
 from tests.engine.test_vision import close, likeliest
@@ -47,8 +47,8 @@ async def test_a_gemma_3_with_its_projector_inside_sees(gemma3: tuple[Path, Path
 
 
 async def test_a_qwen_2_5_vl_with_its_projector_inside_sees(tmp_path: Path):
-    text, sight = ollama_models.qwen2vl(tmp_path)
-    one = ollama_models.qwen25vl(text, sight, tmp_path / "one.gguf")
+    text, sight = ollama_qwen25.qwen2vl(tmp_path)
+    one = ollama_qwen25.qwen25vl(text, sight, tmp_path / "one.gguf")
     expected = sorted(next_logprobs(text, sight, PROMPT, [CAT]), reverse=True)[:20]
     async with loaded(one, projector=one, num_ctx=1024) as engine:
         assert await likeliest(engine, PROMPT, CAT) == close(expected)
