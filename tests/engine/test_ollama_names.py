@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.engine.ollama_gguf import language_model
-from puna.engine.ollama_gguf.edit import Edit, Made, as_f32
+from puna.engine.ollama_gguf.edit import Derived, Edit, as_f32
 from puna.engine.ollama_gguf.edited import EditedFile
 from puna.gguf import GGUFFile, Metadata, read_metadata
 from tests.engine.asking import ask, loaded
@@ -197,9 +197,14 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> tuple[EditedFile, bytes]
     folder = tmp_path_factory.mktemp("edited")
     path = made(folder / "old.gguf", "x", {"a": (3, 5), "b": (3, 5), "c": (7,)}, {"x.y": 3})
     file = GGUFFile(path)
-    joined = Made(("a", "b"), (5, 6))
+    joined = Derived(("a", "b"), (5, 6))
     edit = Edit(
-        {"c": "c", "ab": joined, "twice": Made(("a",), (5, 3), lambda a: 2 * a), "b": as_f32(file, "b")}
+        {
+            "c": "c",
+            "ab": joined,
+            "twice": Derived(("a",), (5, 3), lambda a: 2 * a),
+            "b": as_f32(file, "b"),
+        }
     )
     result = EditedFile(file, edit)
     with (folder / "new.gguf").open("wb") as out:

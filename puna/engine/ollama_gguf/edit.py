@@ -18,8 +18,8 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Made:
-    """A tensor that is made of some of the file's."""
+class Derived:
+    """A tensor that is derived from some of the file's."""
 
     names: tuple[str, ...]
     shape: tuple[int, ...]
@@ -34,7 +34,7 @@ class Made:
 class Edit:
     """How to write a file from another one."""
 
-    tensors: Mapping[str, str | Made]
+    tensors: Mapping[str, str | Derived]
     """By new names, in the order of writing: the name of a tensor in the source, or what makes one."""
     values: dict[str, bytes] = field(default_factory=dict)
     """New or changed metadata values, encoded."""
@@ -44,16 +44,16 @@ class Edit:
     """The number of tokens to keep."""
 
 
-def made_of(file: GGUFFile, source: str | Made) -> Made:
-    """What makes a tensor, also if it is one of the file's as it is."""
-    return source if isinstance(source, Made) else Made((source,), file.tensors[source].shape)
+def derived(file: GGUFFile, source: str | Derived) -> Derived:
+    """`source` as a derived tensor, also if it is one of the file's as it is."""
+    return source if isinstance(source, Derived) else Derived((source,), file.tensors[source].shape)
 
 
 def edited_header(file: GGUFFile, edit: Edit) -> Metadata:
     """The header of what `edit` makes, before its data has a place: all offsets and sizes are 0."""
     tensors: list[TensorInfo] = []
     for name, source in edit.tensors.items():
-        made = made_of(file, source)
+        made = derived(file, source)
         kind = "F32" if made.compute else file.tensors[made.names[0]].type_name
         tensors.append(TensorInfo(name, made.shape, kind, 0, 0))
     values = {key: decoded(value) for key, value in edit.values.items()}
@@ -64,24 +64,24 @@ def edited_header(file: GGUFFile, edit: Edit) -> Metadata:
     )
 
 
-def without(file: GGUFFile, *prefixes: str) -> dict[str, str | Made]:
+def without(file: GGUFFile, *prefixes: str) -> dict[str, str | Derived]:
     """The tensors, with unchanged names, except those whose names begin with one of `prefixes`."""
     return {name: name for name in file.tensors if not name.startswith(prefixes)}
 
 
-def as_f32(file: GGUFFile, name: str) -> Made:
+def as_f32(file: GGUFFile, name: str) -> Derived:
     """A tensor in F32."""
-    return Made((name,), file.tensors[name].shape, lambda values: values)
+    return Derived((name,), file.tensors[name].shape, lambda values: values)
 
 
-def joined(file: GGUFFile, *names: str) -> Made:
+def joined(file: GGUFFile, *names: str) -> Derived:
     """Tensors of the same shape, joined along the last axis; in F32 if their types differ."""
     parts = [file.tensors[name] for name in names]
     *inner, outer = parts[0].shape
     shape = (*inner, outer * len(parts))
     if len({part.type_name for part in parts}) == 1:
-        return Made(names, shape)
-    return Made(names, shape, lambda *values: np.concatenate(values))
+        return Derived(names, shape)
+    return Derived(names, shape, lambda *values: np.concatenate(values))
 
 
 def copy_keys(file: GGUFFile, keys: Mapping[str, str]) -> dict[str, bytes]:

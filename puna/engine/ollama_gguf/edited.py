@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from puna.engine.ollama_gguf.edit import Edit, Floats, Made, made_of
+from puna.engine.ollama_gguf.edit import Derived, Edit, Floats, derived
 from puna.errors import LoadFailed
 from puna.gguf import ALIGNMENT, TYPE_NUMBERS, GGUFFile, StoredTensor, TensorInfo, truncate_array, write
 
@@ -27,7 +27,7 @@ class EditedFile:
     def __init__(self, file: GGUFFile, edit: Edit) -> None:
         self._file = file
         self._values = _values(file, edit)
-        self._sources = [made_of(file, source) for source in edit.tensors.values()]
+        self._sources = [derived(file, source) for source in edit.tensors.values()]
         self._tensors = [
             _stored_tensor(file, name, source)
             for name, source in zip(edit.tensors, self._sources, strict=True)
@@ -80,7 +80,7 @@ def _values(file: GGUFFile, edit: Edit) -> dict[str, bytes]:
     return values
 
 
-def _stored_tensor(file: GGUFFile, name: str, source: Made) -> StoredTensor:
+def _stored_tensor(file: GGUFFile, name: str, source: Derived) -> StoredTensor:
     parts = [file.tensors[part] for part in source.names]
     for part in parts:
         if part.type_name not in TYPE_NUMBERS:
@@ -108,7 +108,7 @@ def _copied(file: GGUFFile, parts: list[TensorInfo], size: int) -> Iterator[byte
             size -= len(piece[:size])
 
 
-def _computed(file: GGUFFile, parts: list[TensorInfo], source: Made) -> Iterator[bytes]:
+def _computed(file: GGUFFile, parts: list[TensorInfo], source: Derived) -> Iterator[bytes]:
     assert source.compute is not None
     try:
         values = source.compute(*(_dequantized(file, part) for part in parts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from puna.engine.ollama_gguf.edit import Edit, Made, columns_rows, long_list, numbers, without
+from puna.engine.ollama_gguf.edit import Derived, Edit, columns_rows, long_list, numbers, without
 from puna.gguf import GGUFFile, i32, string
 
 _NORMAL, _BYTE = 1, 6  # llama_token_type
@@ -24,7 +24,7 @@ def text(file: GGUFFile) -> Edit | None:
     tensors = without(file, "v.", "a.", "mm.")
     if not 0 < kept < rows:
         return Edit(tensors) if len(tensors) < len(file.tensors) else None
-    tensors["token_embd.weight"] = Made(("token_embd.weight",), (columns, kept))
+    tensors["token_embd.weight"] = Derived(("token_embd.weight",), (columns, kept))
     values = {
         "tokenizer.ggml.model": string("llama"),
         _ENDS: i32(list(dict.fromkeys([*(numbers(file, _ENDS) or [1]), _END_OF_TURN]))),

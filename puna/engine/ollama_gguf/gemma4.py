@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from puna.engine.ollama_gguf.edit import Edit, Floats, Made, copy_keys, number, without
+from puna.engine.ollama_gguf.edit import Derived, Edit, Floats, copy_keys, number, without
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, projector_tensors, sizes
 from puna.gguf import GGUFFile, f32, flag, string, u32
 
@@ -55,7 +55,7 @@ def projector(file: GGUFFile) -> Edit:
     return Edit(tensors, values, inherits=False)
 
 
-def _clamps(file: GGUFFile) -> dict[str, Made]:
+def _clamps(file: GGUFFile) -> dict[str, Derived]:
     """The bounds of the linear layers' inputs and outputs, where one tensor has them all."""
     layers = number(file, "gemma4.vision.block_count")
     packed = file.tensors.get(_CLAMPS)
@@ -63,7 +63,7 @@ def _clamps(file: GGUFFile) -> dict[str, Made]:
         return {}
     linear = [f"v.blk.{layer}.{part}" for layer in range(layers) for part in _CLAMPED]
     names = [f"{part}.{bound}" for part in (*linear, "mm.input_projection") for bound in _BOUNDS]
-    return {name: Made((_CLAMPS,), (1,), partial(_value, at)) for at, name in enumerate(names)}
+    return {name: Derived((_CLAMPS,), (1,), partial(_value, at)) for at, name in enumerate(names)}
 
 
 def _value(at: int, values: Floats) -> Floats:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from puna.engine.ollama_gguf.edit import Edit, Made, copy_keys, copy_prefix, four_sections, joined, without
+from puna.engine.ollama_gguf.edit import (
+    Derived,
+    Edit,
+    copy_keys,
+    copy_prefix,
+    four_sections,
+    joined,
+    without,
+)
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, colours, projector_tensors, renamed, sizes
 from puna.gguf import GGUFFile, flag, string
 
@@ -30,7 +38,7 @@ def text(file: GGUFFile) -> Edit:
     values = copy_prefix(file, _OLD, _NEW)
     values |= {"general.architecture": string("glm4"), "tokenizer.ggml.pre": string("chatglm-bpe")}
     values |= four_sections(file, f"{_OLD}rope.mrope_section", f"{_NEW}rope.dimension_sections")
-    tensors: dict[str, str | Made] = {}
+    tensors: dict[str, str | Derived] = {}
     for old in without(file, *INSIDE):
         gate = old.replace(".ffn_up.", ".ffn_gate.")
         if ".ffn_gate." not in old:

@@ -6,7 +6,15 @@ import re
 
 import numpy as np
 
-from puna.engine.ollama_gguf.edit import Edit, Made, columns_rows, copy_keys, long_list, number, without
+from puna.engine.ollama_gguf.edit import (
+    Derived,
+    Edit,
+    columns_rows,
+    copy_keys,
+    long_list,
+    number,
+    without,
+)
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, MEAN, STD, projector_tensors, sizes
 from puna.gguf import GGUFFile, f32, flag, string, u32
 
@@ -61,14 +69,14 @@ def projector(file: GGUFFile) -> Edit:
     columns, rows = columns_rows(file, embeddings)
     if "[IMG_BREAK]" in names[:rows]:
         row = names.index("[IMG_BREAK]")
-        tensors["v.token_embd.img_break"] = Made((embeddings,), (columns,), lambda row: row, rows=(row,))
+        tensors["v.token_embd.img_break"] = Derived((embeddings,), (columns,), lambda row: row, rows=(row,))
     return Edit(tensors, values, inherits=False)
 
 
-def _in_pairs(file: GGUFFile, name: str, heads: int) -> str | Made:
+def _in_pairs(file: GGUFFile, name: str, heads: int) -> str | Derived:
     """A matrix whose rows are rotated in pairs: side by side for libmtmd, half a head apart in the file."""
     shape = file.tensors[name].shape
     if len(shape) != 2 or not heads or shape[1] % (2 * heads):
         return name
     order = np.arange(shape[1]).reshape(heads, 2, -1).swapaxes(1, 2).ravel()
-    return Made((name,), shape, rows=order.tolist())
+    return Derived((name,), shape, rows=order.tolist())

@@ -11,9 +11,9 @@ from math import isqrt
 import numpy as np
 
 from puna.engine.ollama_gguf.edit import (
+    Derived,
     Edit,
     Floats,
-    Made,
     as_f32,
     columns_rows,
     copy_keys,
@@ -88,16 +88,16 @@ def projector(file: GGUFFile) -> Edit:
     return Edit(tensors, values, inherits=False)
 
 
-def _patches(file: GGUFFile) -> dict[str, Made]:
+def _patches(file: GGUFFile) -> dict[str, Derived]:
     """The matrix that reads a patch, as a convolution."""
     name, patch = "v.patch_embd.weight", number(file, f"{_OLD}.vision.patch_size")
     columns, rows = columns_rows(file, name)
     if not columns or columns != 3 * patch**2:
         return {}
-    return {name: Made((name,), (patch, patch, 3, rows), lambda values: values)}
+    return {name: Derived((name,), (patch, patch, 3, rows), lambda values: values)}
 
 
-def _positions(file: GGUFFile) -> dict[str, Made]:
+def _positions(file: GGUFFile) -> dict[str, Derived]:
     """The embeddings of a square of places; the file's square is larger than a picture."""
     new = "v.position_embd.weight"
     name = new if new in file.tensors else "v.position_embd"
@@ -108,7 +108,7 @@ def _positions(file: GGUFFile) -> dict[str, Made]:
     wanted = number(file, f"{_OLD}.vision.image_size") // max(patch, 1)
     if side**2 != rows or not 0 < wanted < side:
         return {new: as_f32(file, name)}
-    return {new: Made((name,), (columns, wanted**2), partial(_shrunk, side, wanted))}
+    return {new: Derived((name,), (columns, wanted**2), partial(_shrunk, side, wanted))}
 
 
 def _shrunk(side: int, wanted: int, values: Floats) -> Floats:
@@ -119,12 +119,12 @@ def _shrunk(side: int, wanted: int, values: Floats) -> Floats:
     return np.einsum("yi,xj,ijn->yxn", shares, shares, square, optimize=True)
 
 
-def _shaped(file: GGUFFile, name: str, source: str | Made) -> str | Made:
+def _shaped(file: GGUFFile, name: str, source: str | Derived) -> str | Derived:
     """A tensor of the encoder of sounds in libmtmd's type and shape."""
     if not isinstance(source, str):
         return source
     if ".pos_bias_" in name:
         return as_f32(file, source)
     if name.startswith("a.conv1d.") and name.endswith(".bias"):
-        return Made((source,), (1, 1, columns_rows(file, source)[0], 1))
+        return Derived((source,), (1, 1, columns_rows(file, source)[0], 1))
     return source

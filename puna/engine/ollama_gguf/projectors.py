@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from puna.engine.ollama_gguf.edit import Made, as_f32, copy_keys
+from puna.engine.ollama_gguf.edit import Derived, as_f32, copy_keys
 from puna.errors import LoadFailed
 from puna.gguf import GGUFFile, f32, flag, string
 
@@ -46,7 +46,7 @@ def colours(file: GGUFFile, architecture: str) -> dict[str, bytes]:
     return values
 
 
-def frames(file: GGUFFile, name: str, channels: int) -> dict[str, str | Made]:
+def frames(file: GGUFFile, name: str, channels: int) -> dict[str, str | Derived]:
     """The patch embedding for two frames of a video, split into one for each, in F32. Raises LoadFailed."""
     whole = file.tensors.get(name)
     if whole is None or len(whole.shape) != 4 or whole.shape[2] != 2 or whole.shape[3] % max(channels, 1):
@@ -54,8 +54,8 @@ def frames(file: GGUFFile, name: str, channels: int) -> dict[str, str | Made]:
     width, height, _, rows = whole.shape
     shape = (width, height, channels, rows // channels)
 
-    def frame(at: int) -> Made:
-        return Made((name,), shape, lambda values: values[:, at])
+    def frame(at: int) -> Derived:
+        return Derived((name,), shape, lambda values: values[:, at])
 
     return {"v.patch_embd.weight": frame(0), "v.patch_embd.weight.1": frame(1)}
 
@@ -69,7 +69,7 @@ def renamed(name: str, parts: Mapping[str, str]) -> str:
 
 def projector_tensors(
     file: GGUFFile, parts: Mapping[str, str], to_f32: Container[str] = (), prefixes: tuple[str, ...] = INSIDE
-) -> dict[str, str | Made]:
+) -> dict[str, str | Derived]:
     """The projector's tensors, with `parts` of their names replaced; those in `to_f32` converted."""
     names = {renamed(old, parts): old for old in file.tensors if old.startswith(prefixes)}
     return {new: as_f32(file, old) if new in to_f32 else old for new, old in names.items()}

@@ -6,7 +6,16 @@ import re
 from dataclasses import replace
 from statistics import median
 
-from puna.engine.ollama_gguf.edit import Edit, Floats, Made, collapsed, four_sections, joined, number, without
+from puna.engine.ollama_gguf.edit import (
+    Derived,
+    Edit,
+    Floats,
+    collapsed,
+    four_sections,
+    joined,
+    number,
+    without,
+)
 from puna.engine.ollama_gguf.projectors import INSIDE
 from puna.engine.ollama_gguf.qwen3next import step_named
 from puna.gguf import GGUFFile, u32
@@ -30,7 +39,7 @@ def text(file: GGUFFile) -> Edit | None:
     """Removes the projector and the MTP layer, and adapts values; None if nothing changes."""
     name = file.metadata.architecture
     tensors = without(file, *INSIDE, _MTP)
-    renamed: dict[str, str | Made] = {step_named(old): old for old in tensors}
+    renamed: dict[str, str | Derived] = {step_named(old): old for old in tensors}
     values = collapsed(file, f"{name}.attention.head_count_kv")  # 0 for recurrent layers
     sections = f"{name}.rope.dimension_sections"
     values |= four_sections(file, sections, sections)
@@ -48,13 +57,13 @@ def drafting(file: GGUFFile) -> Edit | None:
     return edit
 
 
-def _mtp_layer(file: GGUFFile, block: str) -> dict[str, str | Made]:
+def _mtp_layer(file: GGUFFile, block: str) -> dict[str, str | Derived]:
     """The MTP layer as `block`; empty if the file has none, or several."""
     names = [name for name in file.tensors if name.startswith(_MTP)]
     if "mtp.fc.weight" not in names or any(name.startswith("mtp.layers.1.") for name in names):
         return {}
     norms = [name for name in names if name.startswith(_LAYER) and name.endswith("_norm.weight")]
-    made: dict[str, str | Made] = {}
+    made: dict[str, str | Derived] = {}
     experts: dict[str, dict[int, str]] = {}
     for name in names:
         if found := _EXPERT.fullmatch(name):
@@ -62,9 +71,11 @@ def _mtp_layer(file: GGUFFile, block: str) -> dict[str, str | Made]:
         elif name in _HEAD:
             made[block + _HEAD[name]] = name
         elif name in _HEAD_NORMS:
-            made[block + _HEAD_NORMS[name]] = Made((name,), file.tensors[name].shape, lambda norm: norm + 1)
+            made[block + _HEAD_NORMS[name]] = Derived(
+                (name,), file.tensors[name].shape, lambda norm: norm + 1
+            )
         elif name in norms:
-            made[block + name.removeprefix(_LAYER)] = Made(
+            made[block + name.removeprefix(_LAYER)] = Derived(
                 (name, *norms), file.tensors[name].shape, lambda norm, *norms: norm + _missing(norms)
             )
         elif name.startswith(_LAYER):

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from math import isqrt
 
-from puna.engine.ollama_gguf.edit import Edit, Made, columns_rows, copy_keys, joined, number, numbers, without
+from puna.engine.ollama_gguf.edit import (
+    Derived,
+    Edit,
+    columns_rows,
+    copy_keys,
+    joined,
+    number,
+    numbers,
+    without,
+)
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, colours, frames, projector_tensors, sizes
 from puna.gguf import GGUFFile, f32, flag, i32, string, u32
 
@@ -68,7 +77,7 @@ def _deep_layers(file: GGUFFile) -> list[int]:
     return numbers(file, f"{file.metadata.architecture}.vision.deepstack_visual_indexes")
 
 
-def _joined_attention(file: GGUFFile, tensors: dict[str, str | Made]) -> dict[str, str | Made]:
+def _joined_attention(file: GGUFFile, tensors: dict[str, str | Derived]) -> dict[str, str | Derived]:
     """`tensors` with queries, keys and values as one."""
     tensors = dict(tensors)
     for query in filter(_QUERY.fullmatch, list(tensors)):
