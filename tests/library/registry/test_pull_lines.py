@@ -96,16 +96,16 @@ def test_a_manifest_is_asked_for_again_when_that_may_help(
 
 
 @pytest.mark.parametrize(
-    ("fault", "times"),
-    [(Fault("status", status=500), 3), (Fault("status", status=403), 1), (Fault("stall"), 1)],
+    ("fault", "stall", "times"),
+    [(Fault("status", status=500), 60, 3), (Fault("status", status=403), 60, 1), (Fault("stall"), 0.1, 1)],
     ids=str,
 )
 def test_a_hub_that_gives_no_manifest_is_not_asked_for_long(
-    way: Line, library: Library, key: Path, fault: Fault, times: int
+    way: Line, library: Library, key: Path, fault: Fault, stall: float, times: int
 ):
     way.fault = lambda asked: fault
     with pytest.raises(PunaError, match=r"^pull model manifest: "):
-        pulled(library, way.host, key, stall=0.1)
+        pulled(library, way.host, key, stall=stall)
     assert len(way.asked) == times
 
 
