@@ -27,6 +27,13 @@ class Server:
     models: Path
     process: subprocess.Popen[bytes]
     log: list[str] = field(default_factory=list)
+    listening: threading.Event = field(default_factory=threading.Event)
+    reader: threading.Thread = field(init=False)
+    """Fills `log`, and ends with the process."""
+
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=_read_log, args=(self,), daemon=True)
+        self.reader.start()
 
     def environment(self) -> dict[str, str]:
         """The environment in which clients find this server."""
@@ -85,11 +92,8 @@ def serving(models: Path, *, program: str = "puna", **settings: str) -> Iterator
     command = [sys.executable, "-m", program, "serve"]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     server = Server("", models, process)
-    listening = threading.Event()
-    reader = threading.Thread(target=_read_log, args=(server, listening), daemon=True)
-    reader.start()
     try:
-        listening.wait(timeout=60)
+        server.listening.wait(timeout=60)
         assert server.url, f"the server did not start:\n{''.join(server.log)}"
         yield server
         if process.poll() is None:
@@ -101,10 +105,10 @@ def serving(models: Path, *, program: str = "puna", **settings: str) -> Iterator
         if process.poll() is None:
             process.kill()
             process.wait()
-        reader.join(timeout=10)
+        server.reader.join(timeout=60)
 
 
-def _read_log(server: Server, listening: threading.Event) -> None:
+def _read_log(server: Server) -> None:
     assert server.process.stderr
     for raw in server.process.stderr:
         line = raw.decode(errors="replace")
@@ -112,13 +116,13 @@ def _read_log(server: Server, listening: threading.Event) -> None:
         found = _LISTENING.search(line)
         if found and not server.url:
             server.url = f"http://{found[1]}"
-            listening.set()
-    listening.set()
+            server.listening.set()
+    server.listening.set()
 
 
 def _still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those of `processes` that are alive two seconds from now."""
-    deadline = time.monotonic() + 2
+    """Those of `processes` that do not end soon."""
+    deadline = time.monotonic() + 20
     while alive := [process for process in processes if process.is_running() and _lives(process)]:
         if time.monotonic() > deadline:
             return alive

@@ -47,7 +47,7 @@ class Person:
             env=environment | {"TERM": "xterm-256color", "PYTHONUNBUFFERED": "1"},  # type: ignore[arg-type]
             dimensions=(24, 60),
             encoding="utf-8",
-            timeout=20,
+            timeout=60,
         )
         self.terminal.delaybeforesend = None
 

@@ -275,7 +275,7 @@ def test_ctrl_c_leaves_the_terminal_clean(ollama: Recorded, environment: dict[st
         env=environment | {"TERM": "xterm-256color"},  # type: ignore[arg-type]
         dimensions=(24, 100),
         encoding="utf-8",
-        timeout=20,
+        timeout=60,
     )
     for shown in (
         r"gathering model components +\d+% ▕",
@@ -292,7 +292,7 @@ def test_ctrl_c_leaves_the_terminal_clean(ollama: Recorded, environment: dict[st
     assert "Traceback" not in last
     assert re.findall(r"\x1b\[\?25[lh]", last)[-1:] == ["\x1b[?25h"]
     assert last.endswith("\n") or last.endswith("\x1b[?25h")
-    assert ollama.hung_up.wait(timeout=10)
+    assert ollama.hung_up.wait(timeout=60)
 
 
 def test_a_draft_is_a_file_where_there_is_one_and_else_a_name(puna: Puna, ollama: Recorded, folder: Path):

@@ -25,7 +25,7 @@ def sit_down(environment: dict[str, str]) -> pexpect.spawn:
         env=environment | {"TERM": "xterm-256color"},  # type: ignore[arg-type]
         dimensions=(30, 100),
         encoding="utf-8",
-        timeout=20,
+        timeout=60,
     )
     terminal.expect_exact("See all commands")
     return terminal

@@ -84,7 +84,7 @@ def test_after_a_restart(store: Path, crash: bool) -> None:
         running = engines(server)
         if crash:
             server.process.kill()
-            psutil.wait_procs(running, timeout=10)
+            psutil.wait_procs(running, timeout=60)
     with serving(store) as server:
         assert all_of_it(cached(server))
         found, whole = cached(server, PROMPT + "And yet?")

@@ -116,7 +116,7 @@ def test_it_ends_with_the_server(server: Server, end: signal.Signals):
     process = until(lambda: waiting(server))
     server.process.send_signal(end)
     server.process.wait(timeout=30)
-    _, alive = psutil.wait_procs([process], timeout=10)
+    _, alive = psutil.wait_procs([process], timeout=60)
     assert not alive
     assert not any("Traceback" in line for line in server.log)
 

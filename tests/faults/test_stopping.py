@@ -97,7 +97,7 @@ def test_a_second_signal_ends_the_server_at_once(models: Path, first: int, secon
             server.process.send_signal(second)
             assert server.process.wait(timeout=30) == 0
             del pieces
-        _, alive = psutil.wait_procs(engines, timeout=5)
+        _, alive = psutil.wait_procs(engines, timeout=60)
         assert not alive
 
 

@@ -158,5 +158,5 @@ def test_a_server_that_is_killed_leaves_no_engine(store: Path):
         engine = loaded(server, "endless")
         server.process.send_signal(signal.SIGKILL)
         server.process.wait(timeout=30)
-        _, alive = psutil.wait_procs([engine], timeout=20)
+        _, alive = psutil.wait_procs([engine], timeout=60)
         assert not alive

@@ -23,7 +23,7 @@ def lines(server: Server) -> list[str]:
     """The whole log of a server, which is ended for it."""
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(timeout=30)
-    time.sleep(0.2)  # the reader's
+    server.reader.join()
     return "".join(server.log).splitlines()
 
 
