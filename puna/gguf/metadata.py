@@ -10,6 +10,8 @@ import msgspec
 from puna.gguf.types import FILE_TYPES, TENSOR_TYPES
 
 _PLAIN_TYPES = {kind.name for kind in TENSOR_TYPES.values() if kind.block == 1}
+_UNREAD_AUDIO = "gemma3na"
+"""The audio encoder that libmtmd passes over (llama.cpp tools/mtmd/clip.cpp, clip_init)."""
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -99,6 +101,7 @@ class Metadata(msgspec.Struct, frozen=True):
             # A projector without audio keys is for images.
             audio = self.values.get("clip.has_audio_encoder")
             vision = self.values.get("clip.has_vision_encoder", not audio)
+            audio = audio and self.values.get("clip.audio.projector_type") != _UNREAD_AUDIO
         return ("vision",) * bool(vision) + ("audio",) * bool(audio)
 
     def get(self, key: str, default: Any = None) -> Any:

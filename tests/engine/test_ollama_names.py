@@ -114,6 +114,18 @@ def test_experts_of_a_nemotron_in_a_latent_space(tmp_path: Path):
     assert shapes == {"blk.0.ffn_latent_down.weight": (8, 3), "blk.0.ffn_latent_up.weight": (3, 8)}
 
 
+def test_an_omni_nemotron_with_experts_in_a_latent_space(tmp_path: Path):
+    """Ollama's layer reads it as a Nemotron 3 (llama/compat, handle_nemotron_h_omni)."""
+    tensors = {"blk.0.ffn_latent_in.weight": (3, 8), "blk.0.ffn_latent_out.weight": (8, 3)}
+    values = {"nemotron_h_omni.expert_count": 2}
+    header = read(made(tmp_path / "old.gguf", "nemotron_h_omni", tensors, values))
+    assert header.get("nemotron_h_moe.moe_latent_size") == 3
+    assert [tensor.name for tensor in header.tensors] == [
+        "blk.0.ffn_latent_down.weight",
+        "blk.0.ffn_latent_up.weight",
+    ]
+
+
 def test_a_qwen_3_next(tmp_path: Path):
     values = {"qwen3next.attention.head_count_kv": [0, 0, 0, 2]}
     header = read(

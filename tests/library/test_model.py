@@ -97,6 +97,16 @@ def test_only_what_puna_can_do_is_promised(
     assert put_real(library, "model", metadata=metadata, **layers).capabilities() == expected
 
 
+@pytest.mark.parametrize(("encoder", "hears"), [("gemma3na", False), ("gemma4a", True)])
+def test_an_encoder_that_libmtmd_passes_over_is_not_promised(encoder: str, hears: bool) -> None:
+    values = {
+        "clip.has_vision_encoder": True,
+        "clip.has_audio_encoder": True,
+        "clip.audio.projector_type": encoder,
+    }
+    assert Metadata(values, [], 0).encoders == (("vision", "audio") if hears else ("vision",))
+
+
 def test_layers_are_read(library: Library) -> None:
     model = put_real(
         library,

@@ -21,6 +21,7 @@ from puna.engine.ollama_gguf.edit import (
     number,
     without,
 )
+from puna.engine.ollama_gguf.nemotron_h_moe import latent_named, latent_size
 from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, projector_tensors, sizes
 from puna.gguf import GGUFFile, flag, string
 
@@ -60,11 +61,12 @@ _SOUND = {
 
 
 def text(file: GGUFFile) -> Edit:
-    """Removes the encoders and the MTP layer, and renames the architecture to libllama's."""
+    """Removes the encoders and the MTP layer, and renames the architecture and latent projections."""
     experts = number(file, f"{_OLD}.expert_count") or number(file, f"{_OLD}.expert_used_count")
     new = "nemotron_h_moe" if experts else "nemotron_h"
     values = copy_prefix(file, f"{_OLD}.", f"{new}.") | {"general.architecture": string(new)}
-    return Edit(without(file, *INSIDE, "a.", "mtp."), values)
+    values |= latent_size(file, new)
+    return Edit(latent_named(without(file, *INSIDE, "a.", "mtp.")), values)
 
 
 def projector(file: GGUFFile) -> Edit:
