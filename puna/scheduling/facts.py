@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from puna.errors import LoadFailed
-from puna.scheduling.memory import SizeFacts
+from puna.scheduling.memory import SizeFacts, count
 from puna.scheduling.tensors import TensorFacts
 
 if TYPE_CHECKING:
     from puna.library import Model
+
+_MTP = ("qwen35", "qwen35moe")
+"""Architectures whose MTP layer Ollama's converter does not count (engine/ollama_gguf/qwen35.py)."""
 
 RunnerKey = tuple[str, ...]
 """The files of a model. Requests for the same files share a runner."""
@@ -53,6 +58,8 @@ class Facts:
     """The draft model."""
     tensors: Sequence[TensorFacts] = ()
     """Of the weights' file; only where there are devices."""
+    drafting: SizeFacts | None = None
+    """The weights' header with an MTP layer that is in the file, but not in its header's values."""
 
     @property
     def key(self) -> RunnerKey:
@@ -84,7 +91,23 @@ def facts_of(model: Model) -> Facts:
         tensors=model.metadata.tensors,
         projector=FileFacts(projector, projector_size, model.projector_metadata) if projector else None,
         draft=FileFacts(draft, draft_size, model.draft_metadata) if draft else None,
+        drafting=_drafting(model),
     )
+
+
+def _drafting(model: Model) -> SizeFacts | None:
+    """The header with one more layer if Ollama's converter wrote an MTP layer; None if not."""
+    header = model.metadata
+    name = header.architecture
+    if name not in _MTP or all(tensor.name != "mtp.fc.weight" for tensor in header.tensors):
+        return None
+    heads = header.arch("attention.head_count_kv")
+    values = {
+        "nextn_predict_layers": 1,
+        "block_count": count(header.arch("block_count")) + 1,
+        "attention.head_count_kv": [*heads, count(heads)] if isinstance(heads, list) else heads,
+    }
+    return replace(header, values=header.values | {f"{name}.{key}": value for key, value in values.items()})
 
 
 def _adapters(model: Model) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from puna.scheduling.facts import Facts, FileFacts
 from puna.scheduling.memory import (
     PROCESS,
     Footprint,
+    SizeFacts,
     count,
     estimate,
     estimate_head,
@@ -166,7 +167,7 @@ def _threads(options: Options) -> int:
 def model_footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     """What the language model alone takes, without retained sequences."""
     return estimate(
-        facts.metadata,
+        _header(facts, spec),
         facts.weights_size,
         spec.pool,
         num_batch=spec.num_batch,
@@ -195,8 +196,13 @@ def drafter_size(facts: Facts, spec: LoadSpec) -> int:
     if facts.embedding or (recurrent and not spec.rollback):
         return 0
     return estimate_head(
-        facts.metadata, spec.pool, num_batch=spec.num_batch, flash_attention=spec.flash_attention
+        _header(facts, spec), spec.pool, num_batch=spec.num_batch, flash_attention=spec.flash_attention
     )
+
+
+def _header(facts: Facts, spec: LoadSpec) -> SizeFacts:
+    """The header with the layers that are loaded."""
+    return facts.drafting if facts.drafting and spec.rollback and not facts.draft else facts.metadata
 
 
 def draft_size(draft: FileFacts, spec: LoadSpec) -> int:

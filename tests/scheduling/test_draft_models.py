@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from puna.engine import dry_run
 from puna.errors import LoadFailed
@@ -13,8 +14,9 @@ from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.scheduling.facts import facts_of
 from puna.scheduling.memory import PROCESS
-from puna.scheduling.plan import footprint, plan
+from puna.scheduling.plan import drafter_size, footprint, plan
 from puna.settings import Settings
+from tests import ollama_qwen
 from tests.models import add_layer, install, shape_model
 from tests.mtp_models import random_mtp_model
 from tests.scheduling.scripted import Launcher, ask, least, running, settle, started, use, virtual_time
@@ -72,6 +74,21 @@ async def test_the_memory_of_an_mtp_layer_is_planned_for(library: Library, tmp_p
     assert found.cache <= needs.kv_per_token * spec.pool <= 1.1 * found.cache
     work = needs.compute - PROCESS - spec.cache
     assert found.host <= work <= found.host + 16 * MIB
+
+
+def test_the_memory_of_an_mtp_layer_in_ollamas_form_is_planned_for(library: Library, tmp_path: Path):
+    random_mtp_model(tmp_path / "new", family="qwen35")
+    ollama_qwen.qwen35(tmp_path / "new", None, tmp_path / "old")
+    needs: list[tuple[int, int, int]] = []
+    for name in ("new", "old"):
+        install(library.root, name, tmp_path / name)
+        facts = facts_of(library.open(name))
+        spec = plan(facts, Options(num_ctx=4096), Settings(), 1 << 34)
+        found = footprint(facts, spec)
+        needs.append((found.kv_per_token, found.state, found.compute - spec.cache))
+        assert drafter_size(facts, spec)
+        assert not drafter_size(facts, replace(spec, rollback=0))
+    assert needs[0] == needs[1]
 
 
 @virtual_time
