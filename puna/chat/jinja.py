@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from puna.errors import PunaError
+from puna.errors import BadRequest, PunaError
 from puna.types import Message
 
 from .allowance import SHORT, allowance
+from .declarations import Tool
 from .detect import family_of
 from .notes import notes_as_user
 from .prompt import Prompt, Template, is_continued
-from .shape import Shape, shape_of, strictest_form
+from .shape import PrintedList, Shape, shape_of, strictest_form
 
 if TYPE_CHECKING:
     from jinja2 import Template as Compiled
@@ -55,8 +56,7 @@ def jinja(source: str, *, bos: str, eos: str) -> Template:
     template, read = compile_template(source, names)
 
     def probe(messages: list[dict[str, Any]], tools: list[Any] | None) -> str:
-        given = {"messages": messages, "tools": tools, "add_generation_prompt": True}
-        return render(template, given, SHORT)
+        return render(template, _given(messages, tools, add_generation_prompt=True), SHORT)
 
     efforts = frozenset(level.lower() for _, level in _EFFORT.findall(source))
     shape = shape_of(source, probe, family_of("", source, "").answer_text)
@@ -99,13 +99,15 @@ class _JinjaTemplate:
         return self._text(prompt, add_generation_prompt=prompt.add_generation_prompt)
 
     def _text(self, prompt: Prompt, *, add_generation_prompt: bool) -> str:
-        from .sandbox import ReadOnlyList, render
+        from .sandbox import render
 
-        given: dict[str, Any] = {
-            "messages": ReadOnlyList(self._shape.messages(prompt.messages)),
-            "tools": ReadOnlyList(prompt.tools) if prompt.tools else self._shape.no_tools,
-            "add_generation_prompt": add_generation_prompt,
-        }
+        try:
+            tools = self._shape.tools(prompt.tools)
+        except RecursionError:
+            raise BadRequest("template: tools are nested too deeply") from None
+        given = _given(
+            self._shape.messages(prompt.messages), tools, add_generation_prompt=add_generation_prompt
+        )
         if prompt.think is not None:
             given |= dict.fromkeys(_SWITCHES, bool(prompt.think))
             given["thinking_mode"] = "enabled" if prompt.think else "disabled"  # MiniMax-M3
@@ -120,6 +122,22 @@ class _JinjaTemplate:
         if think is True:
             return "high" if "no_think" in self._efforts else None  # Hy3's default is not to think
         return "high" if think == "max" and "max" not in self._efforts else think
+
+
+def _given(
+    messages: list[dict[str, Any]], tools: list[Tool] | None, *, add_generation_prompt: bool
+) -> dict[str, Any]:
+    """The variables of every template."""
+    from .sandbox import ReadOnlyList
+
+    return {
+        "messages": ReadOnlyList(messages),
+        "tools": ReadOnlyList(tools) if tools else tools,
+        "add_generation_prompt": add_generation_prompt,
+        # FireFunction's names.
+        "functions": PrintedList(tool["function"] for tool in tools or () if "function" in tool),
+        "datetime": f"{datetime.now():%b %d %Y}",
+    }
 
 
 def _mark_end(message: Message) -> Message:

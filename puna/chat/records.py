@@ -8,6 +8,7 @@ from puna.types import Message
 
 from .earlier import call_arguments
 from .gotemplate import Absent, Printed, Struct, json_text
+from .schema import inlined
 
 
 class JsonMap(Printed, dict[str, Any]):
@@ -143,7 +144,7 @@ class FunctionRecord(_Json):
         super().__init__(
             Name=given.get("name") or "",
             Description=given.get("description") or "",
-            Parameters=Parameters(_as_object(given.get("parameters"))),
+            Parameters=Parameters(inlined(_as_object(given.get("parameters")))),
         )
 
 

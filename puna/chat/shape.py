@@ -13,6 +13,7 @@ import msgspec
 from puna.errors import PunaError
 from puna.types import Message
 
+from .declarations import Tool, declared
 from .earlier import call_arguments
 from .notes import LEADING, merge, notes_as_user, renders_notes_in_place
 from .pictures import with_markers
@@ -21,7 +22,10 @@ _NONE_CONTENT = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
 _THINKING_PART = re.compile(r"type['\"]?\]?\s*==\s*['\"]thinking['\"]")
 _STRICT_ID = re.compile("[A-Za-z0-9]{9}")
 _NEEDLE = "puna-needle"
-_TOOL = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object"}}}
+_PROPERTIES = re.compile(r"\bproperties\b")
+_TOOL: Tool = {"type": "function", "function": {"name": "f"}}
+_PARAMETERS = {"type": "object", "properties": {"a": {"type": "string"}}}
+_INCOMPLETE: list[Tool] = [_TOOL, {"type": "function", "function": {"name": "f", "parameters": _PARAMETERS}}]
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,23 @@ class Shape:
     """Thinking is a part of the content."""
     no_tools: list[Any] | None = None
     """The value for "no tools"."""
+    complete_tools: bool = False
+    """Every tool has parameters and descriptions."""
+    plain_tools: bool = False
+    """The template writes each parameter itself."""
     answer_text: Callable[[Message], str] | None = None
     """Writes calls into the content, because the template omits them."""
 
     def messages(self, given: Iterable[Message]) -> list[dict[str, Any]]:
         messages = list(given) if self.in_place else notes_as_user(given)
         return [self._turn(message) for message in (messages if self.system else without_system(messages))]
+
+    def tools(self, given: list[Tool] | None) -> list[Tool] | None:
+        if not given:
+            return self.no_tools
+        if not (self.plain_tools or self.complete_tools):
+            return given
+        return [declared(tool, plain=self.plain_tools, complete=self.complete_tools) for tool in given]
 
     def _turn(self, message: Message) -> dict[str, Any]:
         turn: dict[str, Any] = {"role": message.role, "content": self._content(message)}
@@ -83,7 +98,15 @@ def shape_of(
     def omits_calls(shape: Shape) -> bool:
         call = Message(role="assistant", content="Hi", tool_calls=[{"function": {"name": _NEEDLE}}])
         try:
-            return _NEEDLE not in render(shape.messages([Message(role="user", content="Hi"), call]), [_TOOL])
+            return _NEEDLE not in render(
+                shape.messages([Message(role="user", content="Hi"), call]), shape.tools([_TOOL])
+            )
+        except PunaError:
+            return False
+
+    def takes(shape: Shape) -> bool:
+        try:
+            return bool(render(shape.messages([question]), shape.tools(_INCOMPLETE)))
         except PunaError:
             return False
 
@@ -94,7 +117,11 @@ def shape_of(
             return False
 
     question = Message(role="user", content=_NEEDLE)
-    plain = Shape(none=bool(_NONE_CONTENT.search(source)), thinking_parts=bool(_THINKING_PART.search(source)))
+    plain = Shape(
+        none=bool(_NONE_CONTENT.search(source)),
+        thinking_parts=bool(_THINKING_PART.search(source)),
+        plain_tools=bool(_PROPERTIES.search(source)),
+    )
     likely = (plain, replace(plain, text=False), replace(plain, no_tools=[]))
     shape = next((shape for shape in likely if shows(shape, question)), None)
     if shape is None:
@@ -107,6 +134,9 @@ def shape_of(
         call = Message(role="assistant", tool_calls=[{"id": "needle001", "function": {"name": _NEEDLE}}])
         answer = Message(role="tool", content="", tool_name=_NEEDLE, tool_call_id="needle001")
         shape = replace(shape, none=shows(shape, question, call, answer))
+    if not takes(shape):
+        complete = replace(shape, complete_tools=True)
+        shape = complete if takes(complete) else shape
     return replace(shape, answer_text=answer_text) if answer_text and omits_calls(shape) else shape
 
 
@@ -171,8 +201,8 @@ def _one_turn(first: Message, second: Message) -> bool:
     return first.role == second.role and first.role in ("user", "assistant")
 
 
-class _Arguments(dict[str, Any]):
-    """A call's arguments: an object for templates that iterate over it, JSON text for those that print it."""
+class _Printed:
+    """A value that templates print, or add to text, as JSON."""
 
     def __str__(self) -> str:
         return json.dumps(self, ensure_ascii=False)
@@ -182,6 +212,14 @@ class _Arguments(dict[str, Any]):
 
     def __radd__(self, other: str) -> str:
         return f"{other}{self}"
+
+
+class PrintedList(_Printed, list[Any]):
+    """A list for templates that iterate over it, and for those that print it."""
+
+
+class _Arguments(_Printed, dict[str, Any]):
+    """A call's arguments, for both kinds of templates."""
 
 
 def _call(given: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from puna.chat import pictures
 from puna.chat.earlier import call_arguments
 from puna.chat.prompt import Prompt
+from puna.chat.schema import inlined
 from puna.types import Message
 
 
 class RenderedFunction(NamedTuple):
-    """A tool's name, description and parameters (a JSON Schema)."""
+    """A tool's name, description and parameters (a JSON Schema without references)."""
 
     name: str
     description: str
@@ -39,7 +40,7 @@ def functions(prompt: Prompt) -> list[RenderedFunction]:
 
 def _function(given: dict[str, Any]) -> RenderedFunction:
     description = given.get("description") or ""
-    return RenderedFunction(given.get("name") or "", description, as_object(given.get("parameters")))
+    return RenderedFunction(given.get("name") or "", description, inlined(as_object(given.get("parameters"))))
 
 
 def calls(message: Message) -> list[RenderedCall]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .alternatives import object_alternatives
 from .document import SchemaDocument, final_target
 from .errors import UnsupportedKeyword, invalid
+from .inlining import inlined
 from .keywords import TYPES, Schema, rebuild
 from .reading import (
     Targets,
@@ -32,6 +33,7 @@ __all__ = [
     "constants",
     "element",
     "final_target",
+    "inlined",
     "invalid",
     "kind_of",
     "kinds",
