@@ -142,7 +142,7 @@ def test_go_templates_write_the_targets_of_references():
 
 
 def test_many_references_to_each_other_stay_small():
-    definitions = {
+    definitions: dict[str, Any] = {
         f"D{at}": {"properties": {key: {"$ref": f"#/$defs/D{at + 1}"} for key in "abc"}} for at in range(30)
     }
     definitions["D30"] = {"type": "string", "description": "The last."}

@@ -24,7 +24,7 @@ from .parsing.reading import TOOLS as WRITTEN_TOOLS
 
 MODULES = [import_module(f"{families.__name__}.{found.name}") for found in iter_modules(families.__path__)]
 NAMES = [variant.name for family in FAMILIES for variant in family.variants]
-UNCONSTRAINED = {"plain", "deepseek3.2", "gigachat3.5", "kimi-k3", "minicpm5", "minimax-m3"}
+UNCONSTRAINED = {"plain", "deepseek3.2", "gigachat3.5", "kimi-k3", "minicpm5", "minimax-m3", "plamo3"}
 """These have no notation of calls that a grammar could constrain."""
 SAME_PROMPT = {"gemma4": "gemma4-small", "harmony": "gpt-oss"}
 PAGE = Path(chat.__file__).parents[2] / "docs/families.md"

@@ -1,12 +1,15 @@
 """LFM2: `<|tool_call_start|>[f(k='v'), g(n=1)]<|tool_call_end|>`, calls as Python writes them.
 
-Sources: Ollama model/parsers/lfm2.go; vLLM's lfm2 tool parser; Liquid AI's LFM2 chat templates.
+openPangu 2 writes a list of `{"name": …, "arguments": {…}}` in these tags.
+
+Sources: Ollama model/parsers/lfm2.go; vLLM's lfm2 and pangu tool parsers; Liquid AI's LFM2 chat templates.
 """
 
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
+from puna.chat.grammars.objects import call, call_list
 from puna.chat.grammars.python_calls import python_call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_python_calls, python_or_json_calls
@@ -44,9 +47,11 @@ _FORMAT = Tagged(
 
 
 def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-    call = python_call(rules, functions)
-    more = f' (GAP "," GAP {call})*' if parallel else ""
-    return Calls({_START: f'GAP "[" GAP {call}{more} GAP "]" GAP {rules.marker(_END)}'})
+    one = python_call(rules, functions)
+    more = f' (GAP "," GAP {one})*' if parallel else ""
+    in_json = call_list(call(rules, functions), parallel=parallel)
+    body = rules.any_of("calls", [f'"[" GAP {one}{more} GAP "]"', in_json])
+    return Calls({_START: f"GAP {body} GAP {rules.marker(_END)}"})
 
 
 FAMILY = Family(

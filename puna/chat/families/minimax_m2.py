@@ -13,30 +13,32 @@ from puna.chat.grammars.invoked import invocation_rules
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.invoked import invocations
 
-OPEN, CLOSE = "<minimax:tool_call>", "</minimax:tool_call>"
 
-_FORMAT = Tagged(
-    tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
-    calls={OPEN: invocations(CLOSE)},
-    special=frozenset({OPEN, CLOSE, "<think>", "</think>"}),
-)
-
-
-def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-    calls = invocation_rules(
-        rules,
-        functions,
-        parallel,
-        close=CLOSE,
-        outer=lambda terminal: rules.until(CLOSE, terminal),
-        last=rules.marker(CLOSE),
+def invoking_family(name: str, open: str, close: str) -> Family:
+    """The family that writes calls between these tags."""
+    format = Tagged(
+        tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
+        calls={open: invocations(close)},
+        special=frozenset({open, close, "<think>", "</think>"}),
     )
-    return Calls({OPEN: f"GAP {calls}"})
+
+    def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
+        calls = invocation_rules(
+            rules,
+            functions,
+            parallel,
+            close=close,
+            outer=lambda terminal: rules.until(close, terminal),
+            last=rules.marker(close),
+        )
+        return Calls({open: f"GAP {calls}"})
+
+    return Family(
+        variants=(Variant(name, tools=True, thinks=True),),
+        evidence=(Evidence((open,)),),
+        format=format,
+        constrain=after_markers(format, notation, names.IN_ATTRIBUTE),
+    )
 
 
-FAMILY = Family(
-    variants=(Variant("minimax-m2", tools=True, thinks=True),),
-    evidence=(Evidence((OPEN,)),),
-    format=_FORMAT,
-    constrain=after_markers(_FORMAT, _notation, names.IN_ATTRIBUTE),
-)
+FAMILY = invoking_family("minimax-m2", "<minimax:tool_call>", "</minimax:tool_call>")

@@ -63,11 +63,11 @@ def json_calls(close: str = "") -> CallReader:
     return read
 
 
-def objects(source: Scanner) -> Step[None]:
-    """Calls as JSON objects, in a list or not."""
+def objects(source: Scanner, bracket: str = "") -> Step[None]:
+    """Calls as JSON objects, in a list or not; `bracket` is the list's, if it was read."""
     source.certain = True
     yield from source.blank()
-    bracket = yield from source.choice("[")
+    bracket = bracket or (yield from source.choice("["))
     while True:
         yield from source.blank()
         text = yield from source.bracketed()
@@ -136,29 +136,37 @@ def python_calls(close: str) -> CallReader:
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
-        bracket = yield from source.choice("[")
-        while True:
-            yield from source.blank()
-            name = yield from source.word(r"\w.\-")
-            source.called(name, (yield from keywords(source)))
-            yield from source.blank()
-            separator = yield from source.choice(*(",", "]") if bracket else (",", ";"))
-            following = yield from source.ahead()
-            if separator == "]" or not (separator or re.match(r"\w", following)):
-                break
-            source.drop()
+        yield from _python_calls(source, (yield from source.choice("[")))
         yield from source.closer(close)
 
     return read
 
 
+def _python_calls(source: Scanner, bracket: str) -> Step[None]:
+    while True:
+        yield from source.blank()
+        name = yield from source.word(r"\w.\-")
+        source.called(name, (yield from keywords(source)))
+        yield from source.blank()
+        separator = yield from source.choice(*(",", "]") if bracket else (",", ";"))
+        following = yield from source.ahead()
+        if separator == "]" or not (separator or re.match(r"\w", following)):
+            return
+        source.drop()
+
+
 def python_or_json_calls(close: str) -> CallReader:
     """Reads either notation."""
-    in_python, in_json = python_calls(close), json_calls(close)
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
-        yield from (in_json if (yield from source.ahead()) == "{" else in_python)(source, tools)
+        bracket = yield from source.choice("[")
+        yield from source.blank()
+        if (yield from source.ahead()) == "{":
+            yield from objects(source, bracket)
+        else:
+            yield from _python_calls(source, bracket)
+        yield from source.closer(close)
 
     return read
 

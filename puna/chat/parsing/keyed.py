@@ -27,6 +27,8 @@ class Keyed:
 
     call: str = "tool_call"
     """The name of the tag around a call."""
+    prefix: str = ""
+    """The beginning of every tag's name."""
     suffix: str = ""
     """The end of every tag's name."""
     separated: bool = False
@@ -34,32 +36,35 @@ class Keyed:
 
     @property
     def open(self) -> str:
-        return f"<{self.call}{self.suffix}>"
+        return self._tag(self.call)
 
     @property
     def end(self) -> str:
-        return f"</{self.call}{self.suffix}>"
+        return self._tag(self.call, "/")
 
     @property
     def separator(self) -> str:
         """The tag after the function's name; "" for none."""
-        return f"<tool_sep{self.suffix}>" if self.separated else ""
+        return self._tag("tool_sep") if self.separated else ""
 
     @property
     def key(self) -> str:
-        return f"<arg_key{self.suffix}>"
+        return self._tag("arg_key")
 
     @property
     def key_end(self) -> str:
-        return f"</arg_key{self.suffix}>"
+        return self._tag("arg_key", "/")
 
     @property
     def value(self) -> str:
-        return f"<arg_value{self.suffix}>"
+        return self._tag("arg_value")
 
     @property
     def value_end(self) -> str:
-        return f"</arg_value{self.suffix}>"
+        return self._tag("arg_value", "/")
+
+    def _tag(self, name: str, closes: str = "") -> str:
+        return f"<{closes}{self.prefix}{name}{self.suffix}>"
 
     @property
     def special(self) -> frozenset[str]:

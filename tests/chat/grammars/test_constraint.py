@@ -30,7 +30,7 @@ def fits(text: str, family: str = "hermes", **asked: Any) -> bool:
 
 LENIENT = (" all in one tag", " without the first tag")
 """What is read and not written."""
-FREE = ("deepseek3.2", "gigachat3.5", "kimi-k3", "minicpm5", "minimax-m3")
+FREE = ("deepseek3.2", "gigachat3.5", "kimi-k3", "minicpm5", "minimax-m3", "plamo3")
 """Families whose calls no grammar holds."""
 HELD = [one for one in WRITTEN if one.variant not in LENIENT and one.family not in FREE]
 

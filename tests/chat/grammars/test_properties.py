@@ -13,7 +13,7 @@ from .asked import held
 from .offered import tool
 from .walking import admitted
 
-UNHELD = ("deepseek3.2", "gigachat3.5", "kimi-k3", "minicpm5", "minimax-m3", "glimmer")
+UNHELD = ("deepseek3.2", "gigachat3.5", "kimi-k3", "minicpm5", "minimax-m3", "plamo3", "glimmer")
 NOTATIONS = {one.family: one for one in reversed(WRITTEN) if one.family not in UNHELD}
 INTEGER = {"type": "integer"}
 NAMED = dict.fromkeys("abc", INTEGER)

@@ -21,7 +21,7 @@ from .walking import walk
 MARKED = (
     "{{ range .Messages }}{{ if .ToolCalls }}<call>{{ range .ToolCalls }}{{ . }}{{ end }}{{ end }}{{ end }}"
 )
-UNHELD = ("plain", "deepseek3.2", "gigachat3.5", "kimi-k3", "minicpm5", "minimax-m3")
+UNHELD = ("plain", "deepseek3.2", "gigachat3.5", "kimi-k3", "minicpm5", "minimax-m3", "plamo3")
 NAMES = sorted(family.variants[0].name for family in FAMILIES)
 FAMILY = [*((name, "") for name in NAMES if name not in UNHELD), ("generic", ""), ("generic", MARKED)]
 SCHEMAS = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in TOOLS}

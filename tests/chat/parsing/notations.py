@@ -171,6 +171,17 @@ def minicpm(name: str, arguments: dict[str, Any]) -> str:
     return f'<function name="{name}">{inner}</function>'
 
 
+def plamo(given: list[Call]) -> str:
+    def element(name: str, inner: str) -> str:
+        return f"<|plamo:begin_{name}:plamo|>{inner}<|plamo:end_{name}:plamo|>"
+
+    def write(name: str, arguments: dict[str, Any]) -> str:
+        value = f"<|plamo:constrain|>json<|plamo:msg|>{compact(arguments)}"
+        return element("tool_request", element("tool_name", name) + element("tool_arguments", value))
+
+    return element("tool_requests", each(write, "")(given))
+
+
 def solar(given: list[Call]) -> str:
     inner = "".join(
         f"<|tool_call:begin|>a1b2c3d4e{number}<|tool_call:name|>{name}<|tool_call:args|>{compact(arguments)}"

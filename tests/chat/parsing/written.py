@@ -25,6 +25,7 @@ from .notations import (
     listed,
     minicpm,
     minimax_m3,
+    plamo,
     python,
     seed,
     solar,
@@ -194,6 +195,13 @@ WRITTEN = [
         _THINK,
     ),
     Written(
+        "lfm2",
+        listed("<|tool_call_start|>", "<|tool_call_end|>"),
+        '<|tool_call_start|>[{"now": 5}]<|tool_call_end|>',
+        _THINK,
+        variant=" in JSON",
+    ),
+    Written(
         "olmo3",
         lambda calls: "<function_calls>" + "\n".join(python(*call) for call in calls) + "</function_calls>",
         "<function_calls>now</function_calls>",
@@ -294,6 +302,45 @@ WRITTEN = [
         ("<|think|>", "<|end|><|begin|>assistant"),
         ("<|content|>", "<|end|><|begin|>assistant"),
         between="",
+    ),
+    Written(
+        "functionary",
+        each(lambda name, given: f">>>{name}\n{compact(given)}", ""),
+        ">>>now\nnow",
+        text=(">>>all\n", ""),
+    ),
+    Written(
+        "longcat",
+        lambda calls: (
+            each(glm)(calls).replace("arg_", "longcat_arg_").replace("tool_call", "longcat_tool_call")
+        ),
+        "<longcat_tool_call>now\n<longcat_arg_key>zone</longcat_arg_key>\n</longcat_tool_call>",
+        ("<longcat_think>\n", "\n</longcat_think>\n"),
+    ),
+    Written(
+        "longcat",
+        each(lambda *call: f"<longcat_tool_call>\n{compact(entry(*call))}\n</longcat_tool_call>", ""),
+        "<longcat_tool_call>!</longcat_tool_call>",
+        ("<longcat_think>\n", "\n</longcat_think>\n"),
+        variant=" in JSON",
+    ),
+    Written(
+        "pangu",
+        listed("[unused11]", "[unused12]"),
+        "[unused11]now[unused12]",
+        ("[unused16]", "[unused17]"),
+    ),
+    Written(
+        "plamo3",
+        plamo,
+        "<|plamo:begin_tool_requests:plamo|>now<|plamo:end_tool_requests:plamo|>",
+        ("<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>"),
+    ),
+    Written(
+        "dots",
+        invoked("<dots_function_call>", "</dots_function_call>"),
+        "<dots_function_call>\n<invoke>\n</invoke>\n</dots_function_call>",
+        _THINK,
     ),
     Written("minicpm5", each(minicpm), '<function name="now">zone</function>', _THINK),
     Written("nemotron-nano-v2", listed("<TOOLCALL>", "</TOOLCALL>"), "<TOOLCALL>[]</TOOLCALL>", _THINK),
