@@ -28,7 +28,7 @@ BELOW = {
 }
 EVERYONE = {
     *("errors", "types", "options", "load", "settings", "modelfile", "file_kinds", "gojson", "human"),
-    "__version__",
+    *("proxies", "__version__"),
 }
 """What any module may have of `puna` besides the rooms below it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from types import ModuleType
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from puna.cli.client import Client
+
+
+_MAKES_CLIENT = re.compile(r"OLLAMA_HOST|SSL_CERT_(FILE|DIR)|\w+_PROXY", re.IGNORECASE)
 
 
 class CommandFailed(Exception):
@@ -71,12 +75,29 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
         from puna.cli.client import Client
 
         try:
-            # Local addresses bypass the environment's proxies.
-            client = Client(host=settings.url, trust_env=not is_local(settings), verify=_trust(settings))
+            # httpx itself reads NO_PROXY without its networks.
+            client = Client(
+                host=settings.url, proxy=_proxy(settings), trust_env=False, verify=_trust(settings)
+            )
         except (InvalidURL, ValueError):
             raise _address_error(settings) from None
         with client:
             yield client
+
+
+def _proxy(settings: Settings) -> str | None:
+    """The proxy on the way to the server. Raises CommandFailed if httpx cannot use it."""
+    from urllib.parse import urlsplit
+
+    from puna.proxies import proxy_for
+
+    proxy = proxy_for(settings.url)
+    parts = urlsplit(proxy)
+    if proxy and parts.scheme not in ("http", "https"):
+        raise CommandFailed(
+            f"cannot use the proxy {parts.scheme}://{parts.hostname}: it must be an HTTP proxy"
+        )
+    return proxy or None
 
 
 def _trust(settings: Settings) -> SSLContext | bool:
@@ -99,15 +120,15 @@ def _address_error(settings: Settings) -> CommandFailed:
 
 
 def _import_ollama() -> ModuleType:
-    """The official client. Importing it parses OLLAMA_HOST, which may fail."""
+    """The official client. Importing it makes a client from the environment, which may fail."""
     import os
 
-    host = os.environ.pop("OLLAMA_HOST", None)
+    hidden = [name for name in os.environ if _MAKES_CLIENT.fullmatch(name)]
+    kept = {name: os.environ.pop(name) for name in hidden}
     try:
         import ollama
     finally:
-        if host is not None:
-            os.environ["OLLAMA_HOST"] = host
+        os.environ.update(kept)
     return ollama
 
 

@@ -21,7 +21,7 @@ from puna.library.registry.allowed import AllowedHosts, host_and_port
 from puna.library.registry.errors import Interrupted, RegistryRefused, Silent, Unreachable
 from puna.library.registry.guarded import POOLS, check_host
 from puna.library.registry.limits import TransferLimits
-from puna.library.registry.proxies import proxy_for
+from puna.proxies import proxy_for
 
 _MACHINE = f"{platform.machine()} {platform.system().lower()}"
 _AGENT = f"puna/{__version__} ({_MACHINE}) Python/{platform.python_version()}"

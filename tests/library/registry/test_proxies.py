@@ -8,7 +8,7 @@ import pytest
 
 from puna.errors import PunaError
 from puna.library import Library, pull
-from puna.library.registry.proxies import proxy_for
+from puna.proxies import proxy_for
 from tests.library.registry.conftest import LIMITS, MODEL, WEIGHTS
 from tests.library.registry.secure import made_certificate, tls, tunnel
 from tests.registries import Line
@@ -58,6 +58,11 @@ def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch, host: str, direct
     monkeypatch.setenv("HTTP_PROXY", "proxy.lan:3128")
     monkeypatch.setenv("NO_PROXY", "corp.lan, *.x.org,10.0.0.0/8,fd00::/8,reg.lan:5000,/")
     assert proxy_for(f"http://{host}/v2/") == ("" if direct else "http://proxy.lan:3128")
+
+
+def test_all_proxy_has_no_effect(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    assert proxy_for("https://registry.invalid/v2/") == ""
 
 
 def test_a_proxy_that_is_not_there_is_named(library: Library, key: Path, monkeypatch: pytest.MonkeyPatch):

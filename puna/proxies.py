@@ -1,7 +1,8 @@
 """The proxy for a URL: from the environment, or from the system's settings.
 
 NO_PROXY means what it does in Go (golang.org/x/net/http/httpproxy), as in Ollama: besides names, it may have
-networks ("10.0.0.0/8") and patterns ("*.lan"), and this machine itself needs no proxy.
+networks ("10.0.0.0/8") and patterns ("*.lan"), and this machine itself needs no proxy. ALL_PROXY counts for
+nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ def proxy_for(url: str) -> str:
     """The URL of the proxy for `url`; empty for none."""
     parts = urlsplit(url)
     proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+    proxy = proxies.get(parts.scheme, "")
     host = (parts.hostname or "").lower()
     if _is_loopback(host) or proxy_bypass(parts.netloc) or _is_listed(host, proxies.get("no", "")):
         return ""
