@@ -87,9 +87,7 @@ class Model:
         """The GGUF file."""
         paths = self._paths("model")
         if not paths:
-            # What Ollama runs with MLX, on Apple's GPUs (manifest/layer.go).
-            why = " in GGUF: it is made for MLX, so pull another tag of it" if self._layers("tensor") else ""
-            raise LoadFailed(f"model '{self.name.display()}' has no weights{why}")
+            raise LoadFailed(f"model '{self.name.display()}' {self._state_without_weights()}")
         return paths[0]
 
     @property
@@ -219,6 +217,13 @@ class Model:
         if self.projectors:
             capabilities += cached_metadata(self.projectors[0]).encoders
         return tuple(capabilities)
+
+    def _state_without_weights(self) -> str:
+        if host := self.config.get("remote_host"):
+            return f"runs on {host}, not on this machine"
+        # What Ollama runs with MLX, on Apple's GPUs (manifest/layer.go).
+        why = " in GGUF: it is made for MLX, so pull another tag of it" if self._layers("tensor") else ""
+        return f"has no weights{why}"
 
     def _layers(self, kind: str) -> list[Layer]:
         return [layer for layer in self.layers if layer.media_type == IMAGE + kind]

@@ -61,10 +61,10 @@ def test_a_damaged_file_is_listed_but_not_opened_up(library: Library) -> None:
             ask()
 
 
-def test_a_model_without_weights_says_so(library: Library) -> None:
+def test_a_model_of_another_server_says_where_it_runs(library: Library) -> None:
     library.write_manifest(Name.parse("remote"), {"remote_host": "https://example.com"}, [])
     (model,) = library.list()
-    with pytest.raises(LoadFailed, match="model 'remote:latest' has no weights"):
+    with pytest.raises(LoadFailed, match=r"'remote:latest' runs on https://example\.com, not on"):
         _ = model.weights
     assert model.details()["format"] == ""
 
