@@ -12,12 +12,13 @@ from puna import __version__
 from puna.cli.connection import CommandFailed, server_version
 from puna.cli.create import create
 from puna.cli.doctor import doctor
+from puna.cli.flags import FlagCommand
 from puna.cli.keys import keys
 from puna.cli.launch import launch
 from puna.cli.models import copy, delete, list_models, show
 from puna.cli.pull import pull
 from puna.cli.push import push
-from puna.cli.run import RunFlags, run
+from puna.cli.run import run
 from puna.cli.running import list_running, stop
 from puna.cli.serve import ENVIRONMENT, serve
 from puna.cli.streams import flush, open_streams, replace_surrogates
@@ -96,7 +97,6 @@ app.command(
 )(create)
 app.command(
     "run",
-    cls=RunFlags,
     epilog=examples(
         "puna run smollm2:135m",
         'puna run smollm2:135m "Why is the sky blue?"',
@@ -133,9 +133,9 @@ app.command("stop", epilog=examples("puna stop smollm2:135m"))(stop)
 app.command("cp", epilog=examples("puna cp smollm2:135m mine"))(copy)
 app.command("rm", epilog=examples("puna rm mine", "puna rm mine other:latest"))(delete)
 app.add_typer(keys, name="keys")
-
-
 app.command("doctor", epilog=examples("puna doctor", "puna doctor --fix"))(doctor)
+for _command in app.registered_commands:
+    _command.cls = FlagCommand
 
 
 def main() -> None:

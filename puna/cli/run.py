@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from puna.cli.arguments import Insecure, ModelName
 from puna.cli.connection import CommandFailed, ModelMissing, client_errors, connect
@@ -16,17 +15,6 @@ from puna.settings import Settings, parse_duration
 if TYPE_CHECKING:
     from puna.cli.client import Client
     from puna.cli.session import Session, ThinkOption
-
-
-class RunFlags(TyperCommand):
-    """Flags whose optional value follows "="; without one they are true. So the prompt may follow them."""
-
-    _BARE = ("--think", "--truncate")
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        words = args[: args.index("--")] if "--" in args else args
-        whole = [f"{word}=true" if word in self._BARE else word for word in words]
-        return super().parse_args(ctx, whole + args[len(words) :])
 
 
 def run(
