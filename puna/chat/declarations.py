@@ -26,11 +26,14 @@ def declared(tool: Tool, *, plain: bool, complete: bool) -> Tool:
         parameters = {"type": "object", "properties": {}, **_as_schema(given.get("parameters"))}
         function = {"description": "", **given, "parameters": parameters}
     if plain and "parameters" in function:
-        function = function | {"parameters": _plain(inlined(_as_schema(function["parameters"])), complete)}
+        function = function | {
+            "parameters": plainly_typed(inlined(_as_schema(function["parameters"])), complete)
+        }
     return tool | {"function": function}
 
 
-def _plain(schema: Schema, complete: bool) -> Schema:
+def plainly_typed(schema: Schema, complete: bool = False) -> Schema:
+    """The schema with one `type` where possible, and `nullable` instead of `null`."""
     result: Schema = {}
     for key, value in schema.items():
         if key == "properties" and isinstance(value, dict):
@@ -55,7 +58,7 @@ def _plain(schema: Schema, complete: bool) -> Schema:
 
 
 def _nested(given: Any, complete: bool) -> Schema:
-    result = _plain(_as_schema(given), complete)
+    result = plainly_typed(_as_schema(given), complete)
     if complete and result.get("type") == "object":
         result.setdefault("additionalProperties", {})
     if "enum" in result and not isinstance(default := result.get("default", ""), str):

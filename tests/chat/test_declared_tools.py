@@ -133,6 +133,21 @@ def test_renderers_write_the_targets_of_references(name: str):
     assert "Which." in text
 
 
+def test_gemmas_renderers_write_optional_lists_and_objects():
+    optional = [
+        {"anyOf": [{"type": "array", "items": {"type": "string"}}, NULL]},
+        {"anyOf": [{"$ref": "#/$defs/Address"}, NULL]},
+        {"anyOf": [{"type": "string"}, NULL]},
+    ]
+    prompt = Prompt(messages=[Message(role="user", content="Hi")], tools=[tool(*optional)])
+    text = renderer("gemma4-small").render(prompt).replace('<|"|>', "'")
+    assert "a:{items:{type:'STRING'},nullable:true,type:'ARRAY'}" in text
+    assert "b:{nullable:true,properties:{street:{type:'STRING'}},required:['street'],type:'OBJECT'}" in text
+    assert "c:{type:'['STRING', 'NULL']'}" in text  # as in Ollama
+    text = renderer("functiongemma").render(prompt).replace("<escape>", "'")
+    assert all(f"type:'{kind}'" in text for kind in ("ARRAY", "OBJECT", "STRING"))
+
+
 def test_go_templates_write_the_targets_of_references():
     text = go("{{ .Tools }}{{ range .Messages }}{{ end }}").render(
         Prompt(messages=[Message(role="user", content="Hi")], tools=[tool({"$ref": "#/$defs/Address"})])

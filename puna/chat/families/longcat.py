@@ -5,7 +5,7 @@ Sources: the chat templates of meituan-longcat's models; vLLM's and SGLang's lon
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Variant
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.keyed import keyed_call
 from puna.chat.grammars.objects import call
@@ -29,7 +29,7 @@ def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Ca
 
 FAMILY = Family(
     variants=(Variant("longcat", tools=True, thinks=True),),
-    evidence=(Evidence((_TAGS.open,)),),
+    evidence=(Evidence((_TAGS.open,)), Evidence((_THINKING.open,), EvidenceRank.REASONING)),
     format=_FORMAT,
     constrain=after_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from puna.chat.declarations import plainly_typed
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
@@ -79,7 +80,7 @@ def _declaration(function: RenderedFunction) -> str:
 
 def _properties(function: RenderedFunction) -> Iterator[str]:
     for name, schema in by_name(function.properties):
-        kind = next(iter(kinds(schema)), "")
+        kind = next(iter(kinds(plainly_typed(schema))), "")
         described = gemma_text(schema.get("description") or "", _MARK)
         typed = f",type:{gemma_text(kind.upper(), _MARK)}" if kind else ""
         yield f"{name}:{{description:{described}{typed}}}"

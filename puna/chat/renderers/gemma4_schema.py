@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from puna.chat.declarations import plainly_typed
+
 from .gemma_values import by_name, gemma_text
 from .reading import RenderedFunction, as_object, kinds
 
@@ -36,6 +38,8 @@ def _properties(properties: dict[str, Any]) -> str:
 
 
 def _fields(schema: dict[str, Any]) -> Iterator[str]:
+    # The template writes nothing of other unions, as Pydantic writes optional lists and objects.
+    schema = schema if _type(schema) else plainly_typed(schema)
     kind = schema.get("type")
     if schema.get("description"):
         yield "description:" + gemma_text(schema["description"], MARK)
