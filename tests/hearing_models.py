@@ -19,6 +19,7 @@ ROWS = 15
 """Embeddings of half a minute."""
 
 _FRAMES, _BINS, _INNER, _FFN, _HIDDEN = 3000, 8, 16, 32, 32
+_PATCH, _POOLED, _WAVE = 4, 3, 640
 _STACKED = _FRAMES // 2 // ROWS
 
 
@@ -76,6 +77,42 @@ def ultravox_projector(path: Path, *, width: int = WIDTH, sees: bool = False, se
     weights.norm("mm.a.norm_mid", _HIDDEN)
     weights.matrix("mm.a.mlp.2", width, _HIDDEN)
     finish(writer)
+
+
+def unified_model(folder: Path, *, seed: int = 0) -> tuple[Path, Path]:
+    """Write a random `llama` model and a projector without encoders, as the Gemma 4 of 12B has it.
+
+    Patches of pictures and 40 ms of a sound each become a row by one matrix (llama.cpp tools/mtmd, gemma4uv
+    and gemma4ua).
+    """
+    model, projector = folder / "model.gguf", folder / "projector.gguf"
+    shape_model(model, width=WIDTH, seed=seed)
+    writer = GGUFWriter(projector, "clip")
+    writer.add_type("mmproj")
+    for sense, kind, width in (("vision", "gemma4uv", _INNER), ("audio", "gemma4ua", _WAVE)):
+        writer.add_bool(f"clip.has_{sense}_encoder", True)
+        writer.add_string(f"clip.{sense}.projector_type", kind)
+        writer.add_uint32(f"clip.{sense}.embedding_length", width)
+        writer.add_uint32(f"clip.{sense}.projection_dim", WIDTH)
+        for unused in ("feed_forward_length", "block_count", "attention.head_count"):
+            writer.add_uint32(f"clip.{sense}.{unused}", 0)
+        writer.add_float32(f"clip.{sense}.attention.layer_norm_epsilon", 1e-6)
+    writer.add_uint32("clip.audio.num_mel_bins", 128)
+    writer.add_vision_image_size(224)
+    writer.add_vision_patch_size(_PATCH)
+    writer.add_vision_image_mean([0.0] * 3)
+    writer.add_vision_image_std([1.0] * 3)
+    weights, patch = Weights(writer, seed + 1, F32), 3 * (_POOLED * _PATCH) ** 2
+    random = np.random.default_rng(seed + 1)
+    weights.biased_matrix("v.patch_embd", _INNER, patch)
+    for number, width in ((1, patch), (2, _INNER), (3, _INNER)):
+        weights.biased_norm(f"v.patch_norm.{number}", width)
+    places = random.standard_normal((2, 256, _INNER), np.float32)
+    writer.add_tensor("v.position_embd.weight", places)
+    weights.matrix("mm.input_projection", WIDTH, _INNER)
+    weights.matrix("mm.a.input_projection", WIDTH, _WAVE)
+    finish(writer)
+    return model, projector
 
 
 def tone(pitch: float, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:

@@ -14,7 +14,7 @@ from puna.errors import BadRequest
 from puna.types import Delta, Image, Sound
 from tests.engine.asking import ask, job, loaded
 from tests.engine.seeing import next_logprobs
-from tests.hearing_models import ROWS, float_wav, hearing_model, silent_mp3, tone, wav
+from tests.hearing_models import ROWS, float_wav, hearing_model, silent_mp3, tone, unified_model, wav
 from tests.vision_models import ROWS as PICTURE_ROWS
 from tests.vision_models import vision_model
 
@@ -73,6 +73,17 @@ async def test_an_answer_is_that_of_libmtmd(
         assert await likeliest(engine, prompt, *given) == close(expected(model, prompt, *given))
         # On top of what the first turn has evaluated.
         assert await likeliest(engine, later, *given, LONG) == close(expected(model, later, *given, LONG))
+
+
+async def test_it_sees_and_hears_without_encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUNA_KERNELS", "0")
+    model = unified_model(tmp_path)
+    prompt, given = f"First {HERE} then{HERE}{HERE} at the end?", (LOW, CAT, HIGH)
+    async with loaded(model[0], projector=model[1], num_ctx=1024) as engine:
+        assert (engine.info.vision, engine.info.audio) == (True, True)
+        assert await likeliest(engine, prompt, *given) == close(expected(model, prompt, *given))
+        second = await ask(engine, f"{prompt} And?", media=media(*given), num_predict=1)
+        assert second.finish.encoded == 0
 
 
 async def test_an_answer_depends_on_the_sounds_and_their_order(hearing: Callable[[bool], Hearing]) -> None:
