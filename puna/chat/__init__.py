@@ -13,7 +13,7 @@ from .fit import fit, render
 from .jinja import jinja
 from .modelfile import go, plain
 from .parsing import Called, Content, Parser, Part, Thought
-from .pictures import MEDIA_MARKER, with_markers
+from .pictures import MEDIA_MARKER, numbered, with_markers
 from .preference import jinja_has_more_features
 from .prompt import Prompt, Template
 from .recognition import KnownTemplate, recognize
@@ -42,6 +42,7 @@ __all__ = [
     "jinja",
     "jinja_has_more_features",
     "names_by_architecture",
+    "numbered",
     "plain",
     "recognize",
     "render",

@@ -15,6 +15,7 @@ from puna.chat import (
     fit,
     go,
     jinja,
+    numbered,
     plain,
     render,
     renderer,
@@ -104,9 +105,10 @@ async def compose_prompt(
 
 
 def _raw(request: GenerateInput) -> Composed:
-    text = with_markers(Message(role="user", content=request.prompt, images=request.images))
+    message = numbered(Message(role="user", content=request.prompt, images=request.images))
+    text = with_markers(message)
     prompt = text if request.tokens is None else request.tokens
-    return Composed(prompt=prompt, text=text, images=request.images)
+    return Composed(prompt=prompt, text=text, images=message.images)
 
 
 def _conversation(request: ChatInput | GenerateInput, model: Model) -> Prompt:
