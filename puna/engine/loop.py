@@ -198,14 +198,18 @@ class BatchLoop:
 
     def _evaluate_media(self, encoder_cache: EncoderCache) -> bool:
         """Keep the encoder busy, and evaluate one encoded picture or sound; whether there was one."""
+        rows = 0
         for sequence in list(self._cache.running.values()):
             for span in sequence.layout.spans_from(sequence.evaluated):
+                due = span.start == sequence.evaluated
+                rows += span.chunk.rows
+                if rows > encoder_cache.most_rows and not due:
+                    break  # It would push out what is evaluated before it.
                 try:
                     vectors = encoder_cache.vectors(span)
                 except PunaError as error:
                     self._fail(sequence, error)
                     break
-                due = span.start == sequence.evaluated
                 if vectors is None:
                     sequence.encoded += encoder_cache.encode(sequence.media[span.chunk.medium], span)
                     if due and not sequence.media_wait_since:

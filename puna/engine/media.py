@@ -115,6 +115,8 @@ class EncoderCache:
         """`limit`: bytes of the cache."""
         self._projector = projector
         self._limit = limit
+        self.most_rows = limit // projector.row_size
+        """How many rows it keeps."""
         self._post = post
         self._vectors: OrderedDict[MediaKey, NDArray[np.float32]] = OrderedDict()
         """Least recently used first."""

@@ -94,6 +94,11 @@ class Projector:
         params = M.mtmd_context_params_default()
         params.use_gpu = bool(device)
         params.device = cast(Any, handle_of(device))
+    @property
+    def row_size(self) -> int:
+        """Bytes of an embedding."""
+        return 4 * self._width
+
         params.print_timings = False
         params.n_threads = threads
         params.image_max_tokens = max_tokens or -1
