@@ -85,6 +85,7 @@ def qwen3vl_model(folder: Path) -> tuple[Path, Path]:
     case = CASES["qwen3vl"]
     # With two layers, the deep rows of a picture would reach the last one, where libllama has dropped them.
     text = {**BASE, "model_type": case.kind, **case.config, "rms_norm_eps": 1e-6, "num_hidden_layers": 4}
+    text["max_position_embeddings"] = 8192  # of which a picture takes an eighth
     weights = decoder(text, head_norms=True, prefix="model.language_model.") | qwen().weights
     config = {"architectures": [case.architecture], "text_config": text, "vision_config": QWEN}
     write_checkpoint(folder, config, weights, "F16")

@@ -16,16 +16,17 @@ from tests.library.libllama import loaded
 
 
 def next_logprobs(
-    model: Path, projector: Path, prompt: str, media: Sequence[Image | bytes]
+    model: Path, projector: Path, prompt: str, media: Sequence[Image | bytes], *, least: int = -1
 ) -> np.ndarray[Any, Any]:
     """Logarithms of the probabilities of the token after `prompt`, evaluated alone in a fresh context.
 
-    media: pictures, and sounds as files.
+    media: pictures, and sounds as files. least: tokens of a picture, -1 for the projector's own limit.
     """
     mtmd_cpp.mtmd_helper_log_set(_quiet, ctypes.c_void_p())
-    with loaded(model) as text:
+    with loaded(model, n_ctx=1024) as text:
         params = mtmd_cpp.mtmd_context_params_default()
         params.use_gpu, params.print_timings, params.n_threads = False, False, 1
+        params.image_min_tokens = least
         context: Any = mtmd_cpp.mtmd_init_from_file(str(projector).encode(), text.handle, params)
         assert context, "libmtmd does not load the projector"
         chunks: Any = mtmd_cpp.mtmd_input_chunks_init()

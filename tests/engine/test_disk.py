@@ -314,7 +314,7 @@ async def test_segments_meet_where_pictures_are(
     """Behind a window, and with positions in two dimensions: the second turn goes on within a segment."""
     model, projector = make(tmp_path)
     disk, turn, images, held = tmp_path / "disk", "", list[Image](), 0
-    more = dict[str, Any](projector=projector, num_ctx=1024)
+    more = dict[str, Any](projector=projector, num_ctx=2048)
     async with loaded(model, disk=disk, **more) as engine:
         for number, image in enumerate((CAT, DOG)):
             turn += f"{PROMPT[:270]}{SIGHT} Question {number}?"

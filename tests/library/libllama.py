@@ -16,7 +16,12 @@ _quiet = llama_cpp.llama_log_callback(lambda *_: None)
 
 @contextmanager
 def loaded(
-    path: Path, *, embeddings: bool = False, exact: bool = False, adapter: Path | None = None
+    path: Path,
+    *,
+    embeddings: bool = False,
+    exact: bool = False,
+    adapter: Path | None = None,
+    n_ctx: int = 512,
 ) -> Iterator[Loaded]:
     """The GGUF model at `path`, in memory until the block ends; `exact` keeps attention in 32 bits."""
     llama_cpp.llama_log_set(_quiet, ctypes.c_void_p())
@@ -28,7 +33,7 @@ def loaded(
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_parameters)
     assert model, f"libllama does not load {path}"
     parameters = llama_cpp.llama_context_default_params()
-    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 512
+    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = n_ctx
     parameters.n_threads = parameters.n_threads_batch = 1
     parameters.embeddings = embeddings
     if exact:

@@ -29,6 +29,13 @@ MARKER: str = M.mtmd_default_marker().decode()
 MISSING = "this model is missing data required for"
 """Begins the errors for media that the model does not support."""
 
+_LEAST_TOKENS = 1024
+_UPSCALING = ("qwen2vl", "qwen3vl", "qwen3vlmoe")
+"""Architectures whose smaller pictures are enlarged to `_LEAST_TOKENS`, as Ollama does.
+
+With fewer, these models find and count things less accurately (ggml-org/llama.cpp#16842).
+"""
+
 _PROBE = 4096
 """Side in pixels of a picture with the most rows."""
 
@@ -75,6 +82,8 @@ class Projector:
         self._path = path
         M.mtmd_helper_log_set(model.log.callback, ctypes.c_void_p())
         self._width = model.n_embd_inp
+        enlarges = model.metadata("general.architecture") in _UPSCALING
+        self._min_tokens = min(_LEAST_TOKENS, max_tokens) if enlarges else 0
         self.handle = self._load(threads, device, max_tokens=0)
         self.has_vision = bool(M.mtmd_support_vision(self.handle))
         self._mrope = bool(M.mtmd_decode_use_mrope(self.handle))
@@ -86,6 +95,11 @@ class Projector:
         """Most rows that attend to each other, and so need one batch; 0 if attention is causal."""
 
     @property
+    def row_size(self) -> int:
+        """Bytes of an embedding."""
+        return 4 * self._width
+
+    @property
     def last_error(self) -> str:
         """libmtmd's last error."""
         return self._model.log.last_error
@@ -94,13 +108,9 @@ class Projector:
         params = M.mtmd_context_params_default()
         params.use_gpu = bool(device)
         params.device = cast(Any, handle_of(device))
-    @property
-    def row_size(self) -> int:
-        """Bytes of an embedding."""
-        return 4 * self._width
-
         params.print_timings = False
         params.n_threads = threads
+        params.image_min_tokens = self._min_tokens or -1
         params.image_max_tokens = max_tokens or -1
         log = self._model.log
         log.forget()
