@@ -194,6 +194,10 @@ class Engine(Protocol):
 
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]: ...
 
+    async def measure(self, medium: Image | Sound) -> int:
+        """Tokens of a picture or a sound in a prompt; its data may be missing. Raises BadRequest."""
+        ...
+
     async def detokenize(self, tokens: list[int]) -> str:
         """The text, including special tokens. Raises BadRequest naming `tokens[i]` for an invalid id."""
         ...

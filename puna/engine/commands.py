@@ -14,8 +14,10 @@ from puna.engine.messages import (
     Detokenize,
     Embed,
     Generate,
+    Measure,
     PlainText,
     Rank,
+    Size,
     TokenIds,
     Tokenize,
 )
@@ -50,6 +52,8 @@ class Commands:
         if isinstance(command, Tokenize):
             tokens = self._intake.tokenize(command.text, add_bos=command.add_bos)
             self._output.send([TokenIds(command.request, tokens)])
+        elif isinstance(command, Measure):
+            self._output.send([Size(command.request, self._intake.measure(command.medium))])
         elif isinstance(command, Detokenize):
             self._model.check(command.tokens, "tokens")
             text = self._model.detokenize(command.tokens)

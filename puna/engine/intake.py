@@ -12,7 +12,7 @@ from puna.engine.messages import Generate
 from puna.engine.sequence import Sequence
 from puna.engine.text import TextStream
 from puna.errors import BadRequest, PromptTooLong
-from puna.types import Grammar, Job, TokenLogprob
+from puna.types import Grammar, Image, Job, Sound, TokenLogprob
 
 
 class Intake:
@@ -40,6 +40,10 @@ class Intake:
         """Token ids of `text`. With `add_bos`, the BOS token comes first if the model uses one."""
         tokens = self._model.tokenize(text, add_special=False)
         return [self._model.bos, *tokens] if add_bos and self._lacks_bos(tokens) else tokens
+
+    def measure(self, medium: Image | Sound) -> int:
+        """Tokens of a picture or a sound, whose data may be missing. Raises BadRequest."""
+        return self._encoder().measure(medium)
 
     def sequence(self, command: Generate) -> Sequence:
         """The sequence for a command. Raises BadRequest."""
@@ -100,16 +104,20 @@ class Intake:
                 budget.check_cut(prompt, text, len(tokens), job, num_ctx=num_ctx)
                 return tokens, TEXT, ()
             return prompt, TEXT, ()
-        if self._encoder_cache is None:
-            raise BadRequest("this model is missing data required for image and audio input", "images")
-        media = self._encoder_cache.decode(job.media)
+        encoder_cache = self._encoder()
+        media = encoder_cache.decode(job.media)
         if not isinstance(prompt, str):
             # An earlier answer's context and a new picture: markers are found in text only.
             prompt = self._model.detokenize(prompt)
-        tokens, layout = self._encoder_cache.tokenize(prompt, media, job.owner)
+        tokens, layout = encoder_cache.tokenize(prompt, media, job.owner)
         if job.add_bos and self._lacks_bos(tokens):
             tokens, layout = [self._model.bos, *tokens], layout.offset_by(1)
         return tokens, layout, media
+
+    def _encoder(self) -> EncoderCache:
+        if self._encoder_cache is None:
+            raise BadRequest("this model is missing data required for image and audio input", "images")
+        return self._encoder_cache
 
     def _lacks_bos(self, tokens: list[int]) -> bool:
         return self._model.adds_bos and tokens[:1] != [self._model.bos]

@@ -134,6 +134,10 @@ class EncoderCache:
         """Check pictures, and decode sounds. Raises BadRequest."""
         return tuple(map(self._projector.decode, media))
 
+    def measure(self, medium: Image | Sound) -> int:
+        """Tokens of a picture or a sound, whose data may be missing. Raises BadRequest."""
+        return self._projector.measure(medium)
+
     def tokenize(self, prompt: str, media: Sequence[Medium], owner: str = "") -> tuple[list[int], Layout]:
         """The prompt's tokens, with an id for each row of each picture, and the layout.
 

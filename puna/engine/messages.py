@@ -12,7 +12,7 @@ import msgspec
 
 from puna.errors import BadRequest, PromptTooLong, PunaError
 from puna.load import EngineInfo
-from puna.types import Begun, Finish, Job, TokenLogprob
+from puna.types import Begun, Finish, Image, Job, Sound, TokenLogprob
 
 Fault = Literal["request", "length", "engine", "gone"]
 """The cause of a failure: a wrong request, a prompt that is too long, an engine error, the engine's end."""
@@ -53,6 +53,12 @@ class Tokenize(_OfRequest):
     add_bos: bool
 
 
+class Measure(_OfRequest):
+    """Answered by a Size. The medium has no data."""
+
+    medium: Image | Sound
+
+
 class Detokenize(_OfRequest):
     """Answered by a PlainText."""
 
@@ -67,7 +73,7 @@ class Ping(msgspec.Struct, tag=True, array_like=True):
     """Answered by a Pong between two steps."""
 
 
-Command = Generate | Embed | Rank | Tokenize | Detokenize | Cancel
+Command = Generate | Embed | Rank | Tokenize | Measure | Detokenize | Cancel
 
 
 class Pong(msgspec.Struct, tag=True, array_like=True):
@@ -136,6 +142,12 @@ class TokenIds(_OfRequest):
     tokens: list[int]
 
 
+class Size(_OfRequest):
+    """The answer to a Measure."""
+
+    tokens: int
+
+
 class PlainText(_OfRequest):
     """The answer to a Detokenize."""
 
@@ -170,7 +182,7 @@ def reason(error: Exception) -> str:
     return str(error) if isinstance(error, PunaError) else f"{type(error).__name__}: {error}"
 
 
-EngineAnswer = Started | AnswerText | Finished | Vectors | TokenIds | PlainText | Failed
+EngineAnswer = Started | AnswerText | Finished | Vectors | TokenIds | Size | PlainText | Failed
 """An Event of one request."""
 
 Event = Loading | Loaded | LoadRefused | Pong | Starved | EngineAnswer

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock
 
-from puna.engine.messages import Command, Detokenize, Embed, Generate, Rank, Tokenize
+from puna.engine.messages import Command, Detokenize, Embed, Generate, Measure, Rank, Tokenize
 from puna.engine.vital import start_thread
 
 _SHORT = 4096
@@ -73,4 +73,6 @@ def is_long(command: Command) -> bool:
         return len(command.query) * len(command.documents) + sum(map(len, command.documents)) > _SHORT
     if isinstance(command, Tokenize):
         return len(command.text) > _SHORT
+    if isinstance(command, Measure):  # Only this thread may use the projector's tokenizer.
+        return True
     return isinstance(command, Detokenize) and len(command.tokens) > _SHORT

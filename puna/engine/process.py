@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from puna.engine.connection import EngineConnection
 from puna.engine.messages import (
@@ -23,8 +24,10 @@ from puna.engine.messages import (
     Finished,
     Generate,
     LoadRefused,
+    Measure,
     PlainText,
     Rank,
+    Size,
     Started,
     TokenIds,
     Tokenize,
@@ -32,7 +35,7 @@ from puna.engine.messages import (
 )
 from puna.errors import BadRequest, DeviceFailed, EngineGone, LoadFailed, PromptTooLong, PunaError
 from puna.load import EngineInfo, LoadSpec
-from puna.types import Begun, Delta, Embeddings, Finish, Job, Ranking, Texts
+from puna.types import Begun, Delta, Embeddings, Finish, Image, Job, Ranking, Sound, Texts
 
 _ENVIRONMENT = {
     # Dropped segments return to the system at once, instead of staying with the allocator.
@@ -42,7 +45,7 @@ _ENVIRONMENT = {
     "GOMP_SPINCOUNT": "5000",
 }
 
-Result = TypeVar("Result", Vectors, TokenIds, PlainText)
+Result = TypeVar("Result", Vectors, TokenIds, Size, PlainText)
 
 
 async def start(spec: LoadSpec, *, patience: float = math.inf) -> EngineProcess:
@@ -131,6 +134,10 @@ class EngineProcess(EngineConnection):
 
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]:
         return (await self._result(TokenIds, Tokenize(next(self._requests), text, add_bos))).tokens
+
+    async def measure(self, medium: Image | Sound) -> int:
+        outline = replace(medium, rgb=b"") if isinstance(medium, Image) else replace(medium, file=b"")
+        return (await self._result(Size, Measure(next(self._requests), outline))).tokens
 
     async def detokenize(self, tokens: list[int]) -> str:
         return (await self._result(PlainText, Detokenize(next(self._requests), tokens))).text

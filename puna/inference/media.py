@@ -27,7 +27,7 @@ class Media:
         """
         pixels = 0
         for file in reversed(files):
-            made = await self._one(file)
+            made = await self.one(file)
             pixels += len(made.rgb) if isinstance(made, Image) else 0
             if pixels > _MAX_PIXEL_BYTES:
                 return
@@ -37,7 +37,7 @@ class Media:
         media: list[Image | Sound] = []
         pixels, seconds = 0, 0.0
         for file in files:
-            made = await self._one(file)
+            made = await self.one(file)
             media.append(made)
             if isinstance(made, Sound):
                 seconds += made.seconds
@@ -53,7 +53,8 @@ class Media:
                 )
         return tuple(media)
 
-    async def _one(self, file: MediaFile) -> Image | Sound:
+    async def one(self, file: MediaFile) -> Image | Sound:
+        """The decoded file. Raises BadRequest for a damaged one."""
         known = self._decoded.get(id(file))
         if known is None:
             read = sound if is_sound(file.data) else decode_picture

@@ -24,6 +24,7 @@ from puna.chat import (
 )
 from puna.errors import BadRequest, PunaError
 from puna.inference.form import form
+from puna.inference.media import Media
 from puna.inference.requests import ChatInput, GenerateInput
 from puna.library import Model
 from puna.options import Options
@@ -35,9 +36,6 @@ _FILL = (
     ("tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.suffix_token_id"),
     ("tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id"),
 )
-
-PICTURE_TOKENS = 768
-"""Tokens assumed for an image when a conversation is cut (Ollama server/prompt.go)."""
 
 _token_texts: WeakKeyDictionary[Engine, dict[int, str]] = WeakKeyDictionary()
 """Special tokens as text, cached per engine."""
@@ -83,11 +81,12 @@ async def draft_prompt(request: ChatInput | GenerateInput, model: Model) -> Comp
 
 
 async def compose_prompt(
-    request: ChatInput | GenerateInput, model: Model, engine: Engine, options: Options
+    request: ChatInput | GenerateInput, model: Model, engine: Engine, options: Options, media: Media
 ) -> Composed:
     """The prompt. A conversation longer than the context loses its oldest messages.
 
-    Raises BadRequest when the template refuses it or has no place for its pictures.
+    `media` decodes its pictures and sounds, whose tokens count, too. Raises BadRequest when the template
+    refuses it or has no place for its pictures.
     """
     if isinstance(request, GenerateInput) and request.raw:
         return _raw(request)
@@ -97,7 +96,7 @@ async def compose_prompt(
     bos = await _token_text(model, engine, "tokenizer.ggml.bos_token_id")
     eos = await _token_text(model, engine, "tokenizer.ggml.eos_token_id")
     template = _template(request, model, bos=bos, eos=eos)
-    made = await _fit(template, _conversation(request, model), request.truncate, engine, options)
+    made = await _fit(template, _conversation(request, model), request.truncate, engine, options, media)
     if isinstance(request, ChatInput) or not request.context:
         return made
     tokens = [*request.context, *await engine.tokenize(made.text, add_bos=False)]
@@ -150,18 +149,34 @@ def _fim_values(request: GenerateInput) -> Prompt:
 
 
 async def _fit(
-    template: Template, prompt: Prompt, truncate: bool, engine: Engine, options: Options
+    template: Template, prompt: Prompt, truncate: bool, engine: Engine, options: Options, media: Media
 ) -> Composed:
+    longest = min(engine.info.num_ctx, options.num_ctx or engine.info.num_ctx)
+    sizes: list[int] = []
+
     async def count(text: str) -> int:
-        return len(await engine.tokenize(text)) + PICTURE_TOKENS * text.count(MEDIA_MARKER)
+        first = max(0, len(sizes) - text.count(MEDIA_MARKER))
+        return len(await engine.tokenize(text)) + sum(sizes[first:])
 
     if truncate:
-        longest = min(engine.info.num_ctx, options.num_ctx or engine.info.num_ctx)
+        files = [file for message in prompt.messages for file in message.images]
+        sizes += await media_tokens(files, engine, media, longest)
         text, kept = await fit(template, prompt, count, longest)
     else:
         text, kept = await render(template, prompt), prompt.messages
     cut = len(kept) < len(prompt.messages)
     return msgspec.structs.replace(_with_images(text, kept), truncated=cut)
+
+
+async def media_tokens(files: list[MediaFile], engine: Engine, media: Media, most: int) -> list[int]:
+    """Tokens of each picture and sound. Files before those that fill `most` tokens count as that many."""
+    sizes, left = [most] * len(files), most
+    for at in reversed(range(len(files))):
+        if left < 0:
+            break
+        sizes[at] = await engine.measure(await media.one(files[at]))
+        left -= sizes[at]
+    return sizes
 
 
 def _with_images(text: str, messages: list[Message]) -> Composed:

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import math
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache, partial
@@ -15,13 +16,14 @@ from typing import Any, NamedTuple
 from msgspec.structs import asdict, replace
 
 from puna.access import caller
+from puna.chat import MEDIA_MARKER
 from puna.errors import PromptTooLong
 from puna.inference.ahead import Checked, check_ahead
 from puna.inference.answers import Reading
 from puna.inference.job import exchange_for, grammar_of, job_for, routing_key, think_resolved
 from puna.inference.metered import metered
 from puna.inference.observer import Observer
-from puna.inference.prompts import PICTURE_TOKENS, Composed, compose_prompt, warm
+from puna.inference.prompts import Composed, compose_prompt, media_tokens, warm
 from puna.inference.ranking import RankInput, check_rank, rank
 from puna.inference.requests import (
     Answer,
@@ -152,7 +154,7 @@ class Inference:
         async with self._scheduler.lease(
             model, options, request.keep_alive, turn=turn, check=check, prompt=partial(routing_key, request)
         ) as lease:
-            made = await compose_prompt(request, model, lease.engine, options)
+            made = await compose_prompt(request, model, lease.engine, options, checked.media)
             yield _Prepared(request, model, options, lease, made, checked)
 
     @retried_once
@@ -172,11 +174,12 @@ class Inference:
 
     @retried_once
     async def count(self, request: ChatInput) -> int:
-        """Tokens of the whole prompt that `chat` would make; those of pictures are an estimate."""
+        """Tokens of the whole prompt that `chat` would make."""
         async with self._prepared(replace(request, truncate=False)) as prepared:
-            made = prepared.composed
-            tokens = await prepared.lease.engine.tokenize(made.text)
-            return len(tokens) + PICTURE_TOKENS * len(made.images)
+            made, engine = prepared.composed, prepared.lease.engine
+            tokens = await engine.tokenize(made.text.replace(MEDIA_MARKER, ""))
+            sizes = await media_tokens(made.images, engine, prepared.checked.media, sys.maxsize)
+            return len(tokens) + sum(sizes)
 
     @retried_once
     async def tokenize(

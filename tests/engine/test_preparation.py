@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from puna.engine.messages import Command, Detokenize, Embed, Generate, Rank, Tokenize
+from puna.engine.messages import Command, Detokenize, Embed, Generate, Measure, Rank, Tokenize
 from puna.engine.preparation import Preparation, Work, is_long
 from puna.errors import BadRequest
 from puna.options import Options
@@ -84,6 +84,7 @@ def test_a_request_that_is_cancelled_before_its_turn_is_not_prepared():
         (Embed(1, ["a" * 500] * 10, True, 0, True), True),
         (Rank(1, "q" * 50, ["d"] * 100, True), True),
         (Tokenize(1, "a" * 5000, True), True),
+        (Measure(1, Image(1, 1, b"")), True),
         (Detokenize(1, [1] * 10), False),
     ],
 )

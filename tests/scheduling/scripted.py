@@ -17,7 +17,7 @@ from puna.scheduling import Lease, Scheduler
 from puna.scheduling.facts import Facts, FileFacts
 from puna.scheduling.plan import footprint, plan
 from puna.settings import Settings
-from puna.types import Delta, Embeddings, Finish, Job, Ranking, Texts
+from puna.types import Delta, Embeddings, Finish, Image, Job, Ranking, Sound, Texts
 
 Models = dict[str, Model]
 PLAIN = Options()
@@ -110,6 +110,9 @@ class ScriptedEngine:
         raise NotImplementedError
 
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]:
+        raise NotImplementedError
+
+    async def measure(self, medium: Image | Sound) -> int:
         raise NotImplementedError
 
     async def detokenize(self, tokens: list[int]) -> str:

@@ -139,14 +139,32 @@ class Projector:
             if isinstance(part, MediaChunk)
         ]
 
+    def measure(self, medium: Image | Sound) -> int:
+        """Tokens of a picture or a sound, with those that the family puts around it.
+
+        Its data may be missing. Raises BadRequest.
+        """
+        self._check_sense(medium)
+        outline: Medium
+        if isinstance(medium, Sound):
+            rate = M.mtmd_get_audio_sample_rate(self.handle)
+            outline = np.zeros(max(_MIN_SAMPLES, int(medium.seconds * rate)), np.float32)
+        else:
+            outline = medium
+        parts = self._split(MARKER, [_outline(outline)])
+        return sum(len(part) if isinstance(part, list) else part.rows for part in parts)
+
+    def _check_sense(self, medium: Image | Sound) -> None:
+        if isinstance(medium, Sound) and not self.has_audio:
+            raise _bad_media(f"{MISSING} audio input")
+        if isinstance(medium, Image) and not self.has_vision:
+            raise _bad_media(f"{MISSING} image input")
+
     def decode(self, medium: Image | Sound) -> Medium:
         """Check a picture, or decode a sound. Raises BadRequest."""
+        self._check_sense(medium)
         if isinstance(medium, Sound):
-            if not self.has_audio:
-                raise _bad_media(f"{MISSING} audio input")
             return self._decode_sound(medium.file)
-        if not self.has_vision:
-            raise _bad_media(f"{MISSING} image input")
         if len(medium.rgb) != medium.width * medium.height * 3:
             raise _bad_media(f"an image of {medium.width} x {medium.height} has {len(medium.rgb)} bytes")
         return medium

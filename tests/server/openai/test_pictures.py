@@ -16,7 +16,7 @@ from PIL import Image
 from puna.chat import MEDIA_MARKER
 from tests.models import install_with_projector
 from tests.running import Server, serving
-from tests.vision_models import vision_model
+from tests.vision_models import ROWS, qwen3vl_model, vision_model
 
 
 def png() -> bytes:
@@ -33,6 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a model that sees, which may fetch from this machine."""
     folder = tmp_path_factory.mktemp("sight")
     install_with_projector(folder / "models", "seer", *vision_model(folder))
+    (folder / "finder").mkdir()
+    install_with_projector(folder / "models", "finder", *qwen3vl_model(folder / "finder"))
     with serving(folder / "models", PUNA_FETCH_PRIVATE="1") as running:
         yield running
 
@@ -95,3 +97,47 @@ def test_what_is_no_picture_is_refused(client: httpx.Client, url: str):
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["type"], error["param"]) == ("invalid_request_error", "messages[1].content[0].image_url")
+
+
+def conversation(model: str, pictures: int) -> dict[str, Any]:
+    """A request with a picture in every question."""
+    asked = {"role": "user", "content": "And this?", "images": [DATA]}
+    turns = [asked, {"role": "assistant", "content": "Red."}] * pictures
+    options = {"num_ctx": 4096, "num_predict": 1}
+    return {"model": model, "messages": turns[:-1], "stream": False, "options": options}
+
+
+def test_pictures_of_few_tokens_stay_in_the_conversation(client: httpx.Client):
+    """They need less than Ollama assumes, which is 768 tokens each."""
+    answer = client.post("/api/chat", json=conversation("seer", 20)).json()
+    assert 20 * ROWS < answer["prompt_eval_count"] < 2000
+    shown = client.post("/api/chat", json=conversation("seer", 20) | {"_debug_render_only": True}).json()
+    assert shown["_debug_info"]["image_count"] == 20
+
+
+def test_of_pictures_of_many_tokens_the_oldest_leave_the_conversation(client: httpx.Client):
+    """They need more than 768 tokens each, so fewer of them fit than it seems."""
+    answer = client.post("/api/chat", json=conversation("finder", 5))
+    assert answer.status_code == 200, answer.text
+    assert 3 * 1024 <= answer.json()["prompt_eval_count"] < 4096
+
+
+def test_a_rendered_prompt_is_a_raw_prompt(client: httpx.Client):
+    asked = conversation("seer", 2) | {"options": {"num_predict": 1}}
+    shown = client.post("/api/chat", json=asked | {"_debug_render_only": True}).json()["_debug_info"]
+    counts = client.post("/api/chat", json=asked).json()["prompt_eval_count"]
+    data = DATA.partition(",")[2]
+    raw = {"model": "seer", "raw": True, "prompt": shown["rendered_template"], "images": [data, data]}
+    answer = client.post("/api/generate", json=raw | {"stream": False, "options": asked["options"]}).json()
+    assert answer["prompt_eval_count"] == counts
+
+
+def test_tokens_of_pictures_are_counted(client: httpx.Client):
+    asked: dict[str, Any] = {**conversation("seer", 3), "max_tokens": 1}
+    source = {"type": "base64", "media_type": "image/png", "data": DATA.partition(",")[2]}
+    for message in asked["messages"]:
+        if message.pop("images", None):
+            message["content"] = [{"type": "image", "source": source}, {"type": "text", "text": "And this?"}]
+    counted = client.post("/v1/messages/count_tokens", json=asked).json()["input_tokens"]
+    usage = client.post("/v1/messages", json=asked).json()["usage"]
+    assert abs(counted - usage["input_tokens"] - usage["cache_read_input_tokens"]) < 10
