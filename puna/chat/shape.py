@@ -44,6 +44,8 @@ class Shape:
     """Thinking is a part of the content."""
     no_tools: list[Any] | None = None
     """The value for "no tools"."""
+    one_call: bool = False
+    """A message has at most one call."""
     complete_tools: bool = False
     """Every tool has parameters and descriptions."""
     plain_tools: bool = False
@@ -53,7 +55,8 @@ class Shape:
 
     def messages(self, given: Iterable[Message]) -> list[dict[str, Any]]:
         messages = list(given) if self.in_place else notes_as_user(given)
-        return [self._turn(message) for message in (messages if self.system else without_system(messages))]
+        messages = messages if self.system else without_system(messages)
+        return [self._turn(message) for message in (one_call_each(messages) if self.one_call else messages)]
 
     def tools(self, given: list[Tool] | None) -> list[Tool] | None:
         if not given:
@@ -137,7 +140,33 @@ def shape_of(
     if not takes(shape):
         complete = replace(shape, complete_tools=True)
         shape = complete if takes(complete) else shape
-    return replace(shape, answer_text=answer_text) if answer_text and omits_calls(shape) else shape
+    if answer_text and omits_calls(shape):
+        return replace(shape, answer_text=answer_text)
+    made = [{"id": f"needle00{at}", "function": {"name": name}} for at, name in enumerate(("f", _NEEDLE))]
+    results = [Message(role="tool", content="", tool_call_id=call["id"]) for call in made]
+    calling = (Message(role="user", content="Hi"), Message(role="assistant", tool_calls=made), *results)
+    split = replace(shape, one_call=True)
+    return split if shows(split, *calling) and not shows(shape, *calling) else shape
+
+
+def one_call_each(messages: Iterable[Message]) -> Iterator[Message]:
+    """Splits answers with several calls, so that each call precedes its result.
+
+    A result without an id belongs to the next call.
+    """
+    calls: list[Message] = []
+    for message in messages:
+        if message.role == "tool" and calls:
+            ids = [one.tool_calls[0].get("id") or "" for one in calls]
+            yield calls.pop(ids.index(message.tool_call_id) if message.tool_call_id in ids else 0)
+            yield message
+            continue
+        yield from calls
+        calls = [msgspec.structs.replace(message, tool_calls=[call]) for call in message.tool_calls]
+        calls[1:] = [msgspec.structs.replace(one, content="", thinking="") for one in calls[1:]]
+        if not calls:
+            yield message
+    yield from calls
 
 
 def without_system(messages: list[Message]) -> list[Message]:

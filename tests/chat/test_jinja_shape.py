@@ -210,6 +210,53 @@ def test_calls_that_a_template_omits_are_in_the_text_of_families_that_write_them
     assert render(shown, Prompt(messages=asked)) == "Hi;So:get_weather;Yes.;"
 
 
+SINGLE = {
+    "refuses": (
+        "{% for m in messages %}{% if m.tool_calls %}{% if m.tool_calls|length != 1 %}"
+        "{{ raise_exception('single tool-calls') }}{% endif %}"
+        "{{ m.content }}({{ m.tool_calls[0].function.name }})"
+        "{% else %}{{ m.content }}{% endif %};{% endfor %}"
+    ),
+    "drops": (
+        "{% for m in messages %}{{ m.content }}"
+        "{% if m.tool_calls %}({{ m.tool_calls[0].function.name }}){% endif %};{% endfor %}"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", SINGLE.values(), ids=SINGLE.keys())
+@pytest.mark.parametrize("ids", [("one", "two"), ("two", "one"), ("", "")])
+def test_several_calls_are_several_messages_where_a_template_takes_one(
+    source: str, ids: tuple[str, str]
+) -> None:
+    made = [{"id": each, "function": {"name": name}} for each, name in (("one", "f"), ("two", "g"))]
+    results = [Message(role="tool", content=each or "result", tool_call_id=each) for each in ids]
+    asked = [
+        Message(role="user", content="Q"),
+        Message(role="assistant", content="Two:", thinking="Hm.", tool_calls=made),
+        *results,
+        Message(role="user", content="And?"),
+    ]
+    names = ("g", "f") if ids[0] == "two" else ("f", "g")
+    first, second = ("", "Two:") if ids[0] == "two" else ("Two:", "")
+    said = [each or "result" for each in ids]
+    expected = f"Q;{first}({names[0]});{said[0]};{second}({names[1]});{said[1]};And?;"
+    assert render(source, Prompt(messages=asked)) == expected
+    unanswered = [*asked[:3], asked[4]]
+    assert render(source, Prompt(messages=unanswered)).count("(") == 2
+
+
+def test_several_calls_stay_together_where_they_show() -> None:
+    source = (
+        "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or [] %}({{ c.function.name }})"
+        "{% endfor %};{% endfor %}"
+    )
+    made = [{"id": name, "function": {"name": name}} for name in "fg"]
+    results = [Message(role="tool", content=name, tool_call_id=name) for name in "fg"]
+    asked = [Message(role="user", content="Q"), Message(role="assistant", tool_calls=made), *results]
+    assert render(source, Prompt(messages=asked)) == "Q;(f)(g);f;g;"
+
+
 def test_arguments_sent_as_json_text_are_an_object() -> None:
     function = {"name": "f", "arguments": '{"a": "é", "b": [1]}'}
     asked = Prompt(messages=[Message(role="assistant", tool_calls=[{"function": function}])])
