@@ -87,17 +87,25 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
 
 def _proxy(settings: Settings) -> str | None:
     """The proxy on the way to the server. Raises CommandFailed if httpx cannot use it."""
-    from urllib.parse import urlsplit
-
     from puna.proxies import proxy_for
 
     proxy = proxy_for(settings.url)
-    parts = urlsplit(proxy)
-    if proxy and parts.scheme not in ("http", "https"):
-        raise CommandFailed(
-            f"cannot use the proxy {parts.scheme}://{parts.hostname}: it must be an HTTP proxy"
-        )
+    if proxy and not proxy.lower().startswith(("http://", "https://")):
+        raise CommandFailed(f"cannot use the proxy {_without_login(proxy)}: it must be an HTTP proxy")
     return proxy or None
+
+
+def _without_login(proxy: str) -> str:
+    scheme, _, rest = proxy.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _advice(settings: Settings) -> str:
+    """What to check if the server does not answer."""
+    if is_local(settings):
+        return "is it running? start it with: puna serve"
+    proxy = _proxy(settings) or ""
+    return f"is it running there{proxy and f', and the proxy {_without_login(proxy)}'}?"
 
 
 def _trust(settings: Settings) -> SSLContext | bool:
@@ -146,8 +154,7 @@ def client_errors(settings: Settings) -> Iterator[None]:
     except BrokenPipeError:
         raise  # Our output was closed; the server did not fail.
     except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout):
-        hint = "is it running? start it with: puna serve" if is_local(settings) else "is it running there?"
-        raise CommandFailed(f"could not connect to Puna at {settings.url}: {hint}") from None
+        raise CommandFailed(f"could not connect to Puna at {settings.url}: {_advice(settings)}") from None
     except UnicodeError:
         raise _address_error(settings) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -38,13 +38,22 @@ def test_no_proxy_is_read_as_in_go(puna: Puna, recorded: Recorded, monkeypatch: 
     assert recorded.asked == []
 
 
+def test_a_proxy_that_is_not_there_is_named(puna: Puna, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OLLAMA_HOST", "server.invalid")
+    monkeypatch.setenv("HTTP_PROXY", "me:secret@127.0.0.1:1")
+    assert puna("list").err == (
+        "Error: could not connect to Puna at http://server.invalid:11434: "
+        "is it running there, and the proxy http://127.0.0.1:1?\n"
+    )
+
+
 def test_a_proxy_of_an_unknown_kind_is_named(puna: Puna, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OLLAMA_HOST", "server.invalid")
     monkeypatch.setenv("HTTP_PROXY", "socks5://me:secret@127.0.0.1:9")
     ended = puna("list")
     assert (ended.status, ended.err) == (
         1,
-        "Error: cannot use the proxy socks5://127.0.0.1: it must be an HTTP proxy\n",
+        "Error: cannot use the proxy socks5://127.0.0.1:9: it must be an HTTP proxy\n",
     )
 
 
