@@ -86,6 +86,15 @@ async def test_it_sees_and_hears_without_encoders(tmp_path: Path, monkeypatch: p
         assert second.finish.encoded == 0
 
 
+async def test_a_picture_with_more_rows_than_a_square_one_is_seen(tmp_path: Path) -> None:
+    """All of a picture's rows see one another, so they need one batch."""
+    model = unified_model(tmp_path)
+    wide = Image(800, 400, bytes(3 * 800 * 400))
+    async with loaded(model[0], projector=model[1], num_ctx=800) as engine:
+        seen = await ask(engine, HERE, media=media(wide), num_predict=1)
+        assert 200 <= seen.finish.prompt_tokens < 230  # a quarter of the context; a square has 14² = 196 rows
+
+
 async def test_an_answer_depends_on_the_sounds_and_their_order(hearing: Callable[[bool], Hearing]) -> None:
     model, projector = hearing(False)
     prompt = f"First {HERE} then {HERE}?"

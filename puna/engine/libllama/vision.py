@@ -9,6 +9,7 @@ import ctypes
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any, cast
 
 import numpy as np
@@ -91,7 +92,10 @@ class Projector:
         if self.has_vision and sum(self._largest_picture()) > max_tokens:
             M.mtmd_free(self.handle)
             self.handle = self._load(threads, device, max_tokens=max_tokens)
-        self.noncausal_rows = 0 if not self.has_vision or self._causal() else max(self._largest_picture())
+        self.noncausal_rows = 0
+        if self.has_vision and not self._causal():
+            # Other shapes may have more rows than a square, but fewer than the next square.
+            self.noncausal_rows = (isqrt(max(self._largest_picture())) + 1) ** 2 - 1
         """Most rows that attend to each other, and so need one batch; 0 if attention is causal."""
 
     @property
