@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from puna.engine.libllama import LlamaModel
+from puna.engine.libllama.vision import Projector
 from puna.engine.ollama_gguf import projector
 from puna.types import Image
 from tests import ollama_pixtral
@@ -28,3 +30,12 @@ async def test_it_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         assert_same(Path(path), two[1])
     async with loaded(one, projector=one, num_ctx=1024) as engine:
         assert await likeliest(engine, PROMPT, CAT) == close(expected(two, PROMPT, CAT))
+
+
+def test_no_row_of_a_picture_has_what_was_in_memory_before(tmp_path: Path):
+    model, sight = ollama_pixtral.mistral3(tmp_path)
+    seer = Projector(str(sight), LlamaModel(str(model)), threads=1, device="", max_tokens=512)
+    noise = np.random.default_rng(1).integers(0, 256, (1500, 2000, 3), np.uint8)
+    for width in (2000, 1000, 1500):
+        (rows,) = seer.encode(Image(width, 1500, noise[:, :width].tobytes()))
+        assert np.isfinite(rows).all()

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +23,7 @@ from puna.engine.libllama.model import LlamaModel
 from puna.engine.media import Medium
 from puna.engine.ollama_gguf import projector
 from puna.errors import BadRequest, LoadFailed, PunaError
+from puna.gguf import GGUFFile
 from puna.types import Image, Sound
 
 MARKER: str = M.mtmd_default_marker().decode()
@@ -121,6 +123,7 @@ class Projector:
         try:
             with projector(self._path) as path:
                 handle = M.mtmd_init_from_file(os.fsencode(path), self._model.handle, params)
+                self._row_end = _row_end(path) if handle else None
         except OSError as error:
             raise LoadFailed(f"unable to load projector {self._path}: {error.strerror or error}") from error
         except LoadFailed as error:
@@ -211,8 +214,12 @@ class Projector:
             what = "sound" if _is_sound(chunk) else "image"
             raise PunaError(f"the {what} could not be encoded: {_reason(self.last_error)}")
         rows = M.mtmd_input_chunk_get_n_tokens(chunk)
-        vectors: Any = M.mtmd_get_output_embd(self.handle)
-        return np.ctypeslib.as_array(vectors, (rows, self._width)).copy()
+        pointer: Any = M.mtmd_get_output_embd(self.handle)
+        vectors = np.ctypeslib.as_array(pointer, (rows, self._width)).copy()
+        if self._row_end is not None:
+            # libmtmd clears memory for these rows by multiplying it with 0, and a NaN in it stays one.
+            vectors[((vectors == self._row_end) | np.isnan(vectors)).all(axis=1)] = self._row_end
+        return vectors
 
     def _split(self, text: str, bitmaps: list[Any]) -> list[list[int] | MediaChunk]:
         parts: list[list[int] | MediaChunk] = []
@@ -251,6 +258,15 @@ class Projector:
         # libllama expects time, row, column; the struct has the column before the row (mtmd-helper-common.h).
         txyz = np.frombuffer(cast(Any, positions), np.int32).reshape(rows, _SECTIONS)
         return np.ascontiguousarray(txyz[:, [0, 2, 1, 3]].T)
+
+
+def _row_end(path: str) -> NDArray[np.float32] | None:
+    """The embedding that ends a row of a picture (Pixtral); None if pictures have none."""
+    with GGUFFile(Path(path)) as file:
+        tensor = file.tensors.get("v.token_embd.img_break")
+        if tensor is None or tensor.type_name != "F32":
+            return None
+        return np.frombuffer(b"".join(file.data(tensor)), np.float32)
 
 
 def _bad_media(problem: str) -> BadRequest:
