@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 
 @pytest.fixture
@@ -75,7 +75,8 @@ def test_each_answer_names_the_model_that_gave_it_also_in_files(
     ]
 
 
-def test_exported_chats_come_back(talked: Page, tmp_path: Path):
+@pytest.mark.parametrize("indented", [False, True])
+def test_exported_chats_come_back(talked: Page, tmp_path: Path, indented: bool):
     file = tmp_path / "chats.json"
     kept = json.loads(saved(talked, "Export", file))
     assert {chat["title"] for chat in kept["chats"]} == {"First question", "Second question"}
@@ -83,10 +84,47 @@ def test_exported_chats_come_back(talked: Page, tmp_path: Path):
     for title in ("First question", "Second question"):
         talked.get_by_role("button", name=f"Delete: {title}").click()
     expect(talked.locator(".chats li")).to_have_count(0)
+    # Of a file that was cut off, also between two chats, nothing is taken.
+    whole = file.read_text()
+    for end in (whole.index("\n]}"), whole.index('First question"'), whole.index(",\n{") + 2):
+        cut = tmp_path / "cut.json"
+        cut.write_text(whole[:end])
+        talked.get_by_label("Import").set_input_files(cut)
+        expect(talked.get_by_role("alert")).to_contain_text("cut.json")
+    expect(talked.locator(".chats li")).to_have_count(0)
+    # It is whole in any form of JSON.
+    file.write_text(json.dumps(kept, indent=2) if indented else whole)
     talked.get_by_label("Import").set_input_files(file)
     expect(talked.locator(".chats li")).to_have_count(2)
     talked.get_by_role("button", name="First question", exact=True).click()
     expect(talked.locator(".markdown strong")).to_have_text("answer")
+
+
+def test_the_chats_that_a_search_finds_are_deleted_together(talked: Page):
+    talked.get_by_role("button", name="New chat").click()
+    talked.get_by_label("Message").fill("Something else")
+    talked.get_by_label("Message").press("Enter")
+    expect(talked.locator(".chats li")).to_have_count(3)
+    expect(talked.get_by_role("button", name="Regenerate")).to_be_visible()
+    talked.get_by_label("Search chats").fill("question")
+    expect(talked.locator(".chats li")).to_have_count(2)
+    asked: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    talked.once("dialog", refuse)
+    talked.get_by_role("button", name="Delete all").click()
+    assert [message.rpartition(" ")[2] for message in asked] == ["2"]
+    expect(talked.locator(".chats li")).to_have_count(2)
+    talked.once("dialog", lambda dialog: dialog.accept())
+    talked.get_by_role("button", name="Delete all").click()
+    expect(talked.locator(".chats li")).to_have_count(0)
+    talked.get_by_label("Search chats").fill("")
+    expect(talked.locator(".chats .title")).to_have_text(["Something else"])
+    talked.reload()
+    expect(talked.locator(".chats .title")).to_have_text(["Something else"])
 
 
 BROKEN: list[Any] = [

@@ -1,4 +1,7 @@
-"""Chats that an earlier page kept, or a later one. `kept/` has a chat of each format that a page has had."""
+"""Chats that an earlier page kept, or a later one.
+
+`kept/` has a chat of each format that a page has had: whole, and from the fifth on as the list of its parts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from playwright.sync_api import Browser, Page, expect
 from tests.running import Server
 
 KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
-LATER = {"id": "later", "format": 99, "tree": {"root": []}}
+WHOLE, PRESENT = 4, len(KEPT)
+"""The last format of whole chats, and the present one."""
+
+LATER = {"id": ["entry", "later"], "format": 99, "tree": {"root": []}}
 PUT = """(chat) => new Promise((resolve, reject) => {
     const opened = indexedDB.open("puna");
     opened.onsuccess = () => {
@@ -59,10 +65,18 @@ def goes_on(page: Page) -> dict[str, Any]:
     return json.loads(request.value.post_data or "")
 
 
+def put(page: Page, file: Path) -> list[Any]:
+    """Store what a file of `kept/` has; its parts, or the whole chat alone."""
+    content = json.loads(file.read_text())
+    parts = content if isinstance(content, list) else [content]
+    for part in parts:
+        page.evaluate(PUT, part)
+    return parts
+
+
 @pytest.mark.parametrize("file", KEPT, ids=[file.stem for file in KEPT])
-def test_a_chat_of_an_earlier_format_opens_and_goes_on(opened: Page, file: Path, tmp_path: Path):
-    chat = json.loads(file.read_text())
-    opened.evaluate(PUT, chat)
+def test_a_chat_of_any_format_opens_and_goes_on(opened: Page, file: Path):
+    put(opened, file)
     opened.reload()
     asked = goes_on(opened)
     assert asked["options"] == {"temperature": 0.5}
@@ -74,26 +88,55 @@ def test_a_chat_of_an_earlier_format_opens_and_goes_on(opened: Page, file: Path,
     ]
     opened.reload()
     expect(opened.locator("article.mine")).to_have_count(2)
-    assert opened.evaluate(GET, chat["id"])["format"] == 4
+    (chat,) = [opened.url.partition("#")[2]]
+    assert opened.evaluate(GET, ["entry", chat])["format"] == PRESENT
+    assert opened.evaluate(GET, chat) is None
 
+
+@pytest.mark.parametrize("file", KEPT[:WHOLE], ids=[file.stem for file in KEPT[:WHOLE]])
+def test_a_file_with_a_chat_of_an_earlier_format_is_imported(opened: Page, file: Path, tmp_path: Path):
+    chat = json.loads(file.read_text())
     exported = tmp_path / "chats.json"
-    exported.write_text(json.dumps({"puna": 4 if chat.get("format") == 4 else 1, "chats": [chat]}))
-    opened.once("dialog", lambda dialog: dialog.accept())
-    opened.get_by_role("button", name="Delete: Falling stones").click()
+    exported.write_text(json.dumps({"puna": chat.get("format", 1), "chats": [chat]}))
     opened.get_by_label("Import").set_input_files(exported)
     assert goes_on(opened)["options"] == {"temperature": 0.5}
 
 
-def test_a_chat_of_the_third_format_becomes_one_of_the_fourth_and_nothing_of_it_is_lost(page: Page):
+def test_nothing_of_a_chat_is_lost_from_the_third_format_on(opened: Page):
     third, fourth = (json.loads(file.read_text()) for file in KEPT[2:4])
-    found = page.evaluate(
-        """async (chat) => {
-            const base = document.querySelector("script[type=module]").src;
-            return (await import(new URL("formats.js", base))).upgraded(chat);
-        }""",
-        third,
-    )
-    assert found == fourth | {"id": third["id"]}
+    upgraded = """async (chat) => {
+        const base = document.querySelector("script[type=module]").src;
+        return (await import(new URL("formats.js", base))).upgraded(chat);
+    }"""
+    found = opened.evaluate(upgraded, third)
+    assert found == opened.evaluate(upgraded, fourth) | {"id": third["id"]}
+    # The parts of a whole chat are stored, and make up the chat again.
+    put(opened, KEPT[3])
+    opened.reload()
+    opened.get_by_role("button", name="Falling stones", exact=True).click()
+    expect(opened.locator("article.theirs strong")).to_have_text("44")
+    parts = [opened.evaluate(GET, [part, fourth["id"]]) for part in ("entry", "messages")]
+    parts.append(opened.evaluate(GET, ["attachment", fourth["id"], "f 0"]))
+    known = KEPT[4].read_text().replace("3f0c6a52-5d0e-4c7e-9d57-0d8a3c1f6b05", fourth["id"])
+    assert parts == json.loads(known)
+    loaded = """async (id) => {
+        const base = document.querySelector("script[type=module]").src;
+        return (await import(new URL("storage.js", base))).load(id);
+    }"""
+    assert opened.evaluate(loaded, fourth["id"]) == opened.evaluate(upgraded, fourth)
+
+
+def test_what_a_tab_of_an_earlier_page_still_stores_is_merged(opened: Page):
+    """Such a tab goes on to store its chat whole, after this page has made parts of it."""
+    fourth = json.loads(KEPT[3].read_text())
+    put(opened, KEPT[4])
+    late = {"id": "late", "role": "user", "content": "And in a minute?"}
+    opened.evaluate(PUT, fourth | {"id": json.loads(KEPT[4].read_text())[0]["id"][1],
+                                   "messages": [*fourth["messages"], late]})  # fmt: skip
+    opened.reload()
+    opened.get_by_role("button", name="Falling stones", exact=True).click()
+    expect(opened.locator("article.mine .plain")).to_have_text(["How far does it fall?", "And in a minute?"])
+    expect(opened.locator(".chats li")).to_have_count(1)
 
 
 def test_there_is_a_file_of_the_present_format(opened: Page):
@@ -103,7 +146,7 @@ def test_there_is_a_file_of_the_present_format(opened: Page):
             return (await import(new URL("formats.js", base))).FORMAT;
         }"""
     )
-    assert [file.stem for file in KEPT] == [str(number) for number in range(1, present + 1)]
+    assert present == PRESENT
 
 
 def test_a_chat_of_a_later_format_is_named_and_left_as_it_is(opened: Page):
@@ -113,18 +156,18 @@ def test_a_chat_of_a_later_format_is_named_and_left_as_it_is(opened: Page):
     send(opened, "First?")
     expect(opened.locator("article.theirs")).to_contain_text("An answer.")
     expect(opened.locator(".chats li")).to_have_count(1)
-    assert opened.evaluate(GET, "later") == LATER
+    assert opened.evaluate(GET, LATER["id"]) == LATER
 
 
 def test_a_chat_that_another_tab_has_renewed_is_not_overwritten(opened: Page):
     send(opened, "First?")
     expect(opened.get_by_role("button", name="Regenerate")).to_be_visible()
     (chat,) = [opened.url.partition("#")[2]]
-    opened.evaluate(PUT, LATER | {"id": chat})
+    opened.evaluate(PUT, LATER | {"id": ["entry", chat]})
     send(opened, "Second?")
     expect(opened.get_by_role("alert")).to_contain_text("newer version of Puna")
     expect(opened.locator("article.theirs").last).to_contain_text("An answer.")
-    assert opened.evaluate(GET, chat) == LATER | {"id": chat}
+    assert opened.evaluate(GET, ["entry", chat]) == LATER | {"id": ["entry", chat]}
 
 
 def test_the_store_of_a_later_page_is_left_as_it_is(
@@ -146,7 +189,7 @@ def test_the_store_of_a_later_page_is_left_as_it_is(
     send(page, "First?")
     expect(page.locator("article.theirs")).to_contain_text("An answer.")
     expect(page.get_by_role("alert")).to_contain_text("newer version of Puna")
-    assert page.evaluate(GET, "later") == LATER
+    assert page.evaluate(GET, LATER["id"]) == LATER
     context.close()
 
 

@@ -1,4 +1,5 @@
 /** A client of Puna's public API. */
+import { lines } from "./lines.js";
 import { key, signIn } from "./signin.js";
 import { say } from "./words.js";
 
@@ -14,18 +15,10 @@ export async function ask(path, body, method = body ? "POST" : "GET") {
 export async function* stream(path, body, signal) {
   const answer = await request(path, { method: "POST", body: JSON.stringify(body), signal });
   if (!answer.ok) throw new Error(reason(await answer.text(), answer.status));
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    const lines = (rest + (value ?? "")).split("\n");
-    rest = done ? "" : lines.pop();
-    for (const line of lines.filter(Boolean)) {
-      const part = JSON.parse(line);
-      if (part.error) throw new Error(part.error);
-      yield part;
-    }
-    if (done) return;
+  for await (const line of lines(answer.body)) {
+    const part = JSON.parse(line);
+    if (part.error) throw new Error(part.error);
+    yield part;
   }
 }
 

@@ -7,7 +7,7 @@ import { Newer } from "./formats.js";
 import { lazy } from "./lazy.js";
 import { take } from "./merge.js";
 import { key, signOut } from "./signin.js";
-import { chats as kept, forget, fresh, keep, onElsewhere } from "./storage.js";
+import { chats as kept, forget, fresh, keep, load, moveAll, onElsewhere } from "./storage.js";
 import { Talk } from "./talk.js";
 import { html, render, useEffect, useRef, useState } from "./view.js";
 import { language, say, speak } from "./words.js";
@@ -34,11 +34,12 @@ function Page({ first }) {
   async function refresh() {
     try {
       const found = (await ask("/api/tags")).models;
+      const name = shown.current.model || await usual(found);
       // The same list as before asks nothing about its models again.
       setModels((before) => (JSON.stringify(before) === JSON.stringify(found) ? before : found));
       refused.current = false;
       setNone(!found.length);
-      setChat((open) => { open.model ||= found[0]?.name ?? ""; return open; });
+      setChat((open) => { open.model ||= name; return open; });
       setError("");
       return found;
     } catch (failure) {
@@ -47,16 +48,21 @@ function Page({ first }) {
       return [];
     }
   }
-  /** Reloads the stored chats; undefined when the browser fails. */
+  /** The installed model of the chat that was last talked in. */
+  async function usual(found) {
+    const { chats: all } = await kept().catch(() => ({ chats: [] }));
+    const talked = all.filter(({ model }) => found.some(({ name }) => name === model));
+    talked.sort((a, b) => b.changed - a.changed);
+    return talked[0]?.model ?? found[0]?.name ?? "";
+  }
+  /** Reloads the list of the stored chats. */
   async function listed() {
     try {
       const { chats: all, newer: some } = await kept();
       setChats(all);
       setNewer(some);
-      return all;
     } catch (failure) {
       setNewer(failure instanceof Newer);
-      return undefined;
     }
   }
   const changed = () => draw((count) => count + 1);
@@ -66,28 +72,35 @@ function Page({ first }) {
     cancelAnimationFrame(drawn.current);
     drawn.current = requestAnimationFrame(changed);
   }
-  const current = ({ id }) => answered(id) ?? (id === chat.id ? chat : undefined);
+  /** A chat as it is here, or else as it is stored. */
+  const whole = async (id) => answered(id) ?? (id === chat.id ? chat : load(id));
   const inRoom = (name) => ({ name: say(name), act: () => enter(name) });
   /** In a narrow window, a choice closes the list of chats. */
   const enter = (name) => { setRoom(name); setMenu(false); };
-  const open = (chosen) => { setChat(current(chosen) ?? chosen); enter("talk"); location.hash = chosen.id; };
-  const begin = () => open(fresh(installed(chat.model) ? chat.model : models[0]?.name ?? ""));
+  /** The listed chats are loaded when the address names them. */
+  const open = (id) => { enter("talk"); location.hash = id; };
+  const begin = () => {
+    const one = fresh(installed(chat.model) ? chat.model : models[0]?.name ?? "");
+    setChat(one);
+    open(one.id);
+  };
   const installed = (wanted) => models.some(({ name }) => name === wanted);
   useEffect(() => {
     speak(language());
     refresh();
-    listed().then((all) => {
-      const last = all?.find(({ id }) => id === first.id);
-      if (answered(first.id)) take(first, last);
-      else if (last) setChat(last);
-    });
+    load(first.id).then((last) => {
+      if (last && answered(first.id)) take(first, last);
+      else if (last) setChat((open) => (open === first ? last : open));
+    }).catch(() => {});
+    listed().then(() => moveAll(listed)).catch(() => {});
   }, []);
   const shown = useRef(chat);
   shown.current = chat;
   useEffect(() => onElsewhere(async (id) => {
-    const all = await listed();
-    if (!all) return;
-    const there = all.find((one) => one.id === id);
+    listed();
+    if (!answered(id) && shown.current.id !== id) return;
+    const there = await load(id).catch(() => null);
+    if (there === null) return;
     const here = answered(id) ?? (shown.current.id === id ? shown.current : undefined);
     if (here && there) take(here, there);
     else if (answered(id)) await drop(id);
@@ -98,7 +111,7 @@ function Page({ first }) {
     async function went() {
       const id = location.hash.slice(1);
       if (id === shown.current.id) return;
-      const there = answered(id) ?? (await listed())?.find((one) => one.id === id);
+      const there = answered(id) ?? await load(id).catch(() => {});
       // The user may have gone on meanwhile.
       if (id !== location.hash.slice(1)) return;
       const one = there ?? { ...fresh(shown.current.model), ...(id && { id }) };
@@ -113,8 +126,9 @@ function Page({ first }) {
   useEffect(() => { document.title = chat.title ? `${chat.title} – Puna` : "Puna"; }, [chat.title]);
   useEffect(() => { if (chat.messages.length) listed(); }, [chat.messages.length, chat.id]);
 
+  /** Stores a chat; whether it could be. */
   const save = (chosen) => keep(chosen).then(
-    () => setUnkept(""), (failure) => setUnkept(failure instanceof Newer ? "newer" : "full"));
+    () => { setUnkept(""); return true; }, (failure) => { setUnkept(failure instanceof Newer ? "newer" : "full"); return false; });
   async function run(chosen) {
     const ended = beginAnswer(chosen, save, streamed);
     // Within this frame, so that nothing can be sent twice.
@@ -127,8 +141,9 @@ function Page({ first }) {
 
   /** Changes a chat, which may be open or being answered. */
   async function alter(chosen, what) {
-    const one = Object.assign(current(chosen) ?? chosen, what);
-    await save(one);
+    const one = await whole(chosen.id);
+    // Another tab may have deleted it.
+    if (one) await save(Object.assign(one, what));
     await listed();
   }
   function rename(chosen) {
@@ -141,13 +156,14 @@ function Page({ first }) {
   }
   const pin = (chosen) => alter(chosen, { pinned: !chosen.pinned });
   async function add(imported) {
-    for (const one of imported) await save(one);
+    for await (const one of imported) if (!(await save(one))) break;
     await listed();
   }
-  async function remove(chosen) {
-    if (!confirm(say("sureChat"))) return;
-    await drop(chosen.id);
-    if (chosen.id === chat.id) begin();
+  const remove = (chosen) => confirm(say("sureChat")) && dropAll([chosen]);
+  const removeAll = (chosen) => confirm(`${say("sureChats")} ${chosen.length}`) && dropAll(chosen);
+  async function dropAll(chosen) {
+    for (const { id } of chosen) await drop(id);
+    if (chosen.some(({ id }) => id === chat.id)) begin();
   }
   /** An answer stores its chat when it ends, so stop it before forgetting the chat. */
   async function drop(id) {
@@ -157,18 +173,18 @@ function Page({ first }) {
   }
   async function saved(chosen) {
     const { asJson, download } = await import("./files.js");
-    download(`${chosen.title}.json`, asJson([chosen]), "application/json");
+    download(`${chosen.title}.json`, await asJson([async () => chosen]));
   }
   const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => enter(name)}>${say(name)}</button>`;
   const choices = [
     { name: say("newChat"), act: begin }, ...["talk", "models", "compare"].map(inRoom),
-    ...chats.map((one) => ({ name: one.title, act: () => open(one) })),
+    ...chats.map((one) => ({ name: one.title, act: () => open(one.id) })),
   ];
   return html`<div class="frame"><${Palette} choices=${choices} />
     <nav aria-label="Puna" class=${menu ? "open" : ""}><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}
         <button class="quiet menu" aria-expanded=${menu} aria-label=${say("chats")} onClick=${() => setMenu(!menu)}>☰</button></div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
-      <div class="list"><${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} move=${move} rename=${rename} remove=${remove} add=${add} />
+      <div class="list"><${Chats} chats=${chats} current=${chat.id} open=${({ id }) => open(id)} load=${whole} pin=${pin} move=${move} rename=${rename} remove=${remove} removeAll=${removeAll} add=${add} />
       ${newer && html`<p class="error">${say("newer")}</p>`}
       <${Appearance} />
       <div class="files"><button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>

@@ -1,9 +1,10 @@
 /** Files attached to a message: images and sounds for models that accept them, and text, also from PDF files. */
 import { ask } from "./api.js";
+import { unique } from "./storage.js";
 import { html } from "./view.js";
 import { say } from "./words.js";
 
-/** @typedef {{name: string, kind: "vision" | "audio" | "text", type: string, data: string, lacks?: string}} Attachment
+/** @typedef {{id: string, name: string, kind: "vision" | "audio" | "text", type: string, data: string, lacks?: string}} Attachment
  *  `data` is base64 or the text; `lacks` says what of the file is missing. */
 
 const LARGEST = 20 * 2 ** 20;
@@ -14,12 +15,12 @@ export async function read(file) {
   if (file.size > LARGEST) throw new Error(`${file.name}: ${say("tooLarge")}`);
   // A drawing in SVG is text; models see pixels.
   const kind = file.type.startsWith("image/") && file.type !== "image/svg+xml" ? "vision" : file.type.startsWith("audio/") ? "audio" : "text";
-  if (kind !== "text") return { name: file.name, kind, type: file.type, data: await base64(file) };
+  if (kind !== "text") return { id: unique(), name: file.name, kind, type: file.type, data: await base64(file) };
   if (file.type === "application/pdf" || file.name.toLowerCase().endsWith(".pdf")) return pdf(file);
   try {
     const data = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
     if (data.includes("\0")) throw new TypeError();
-    return { name: file.name, kind, type: "text/plain", data };
+    return { id: unique(), name: file.name, kind, type: "text/plain", data };
   } catch {
     throw new Error(`${file.name}: ${say("notText")}`);
   }
@@ -69,7 +70,7 @@ async function pdf(file) {
   const lacks = without.length ? `${say("someNoText")} ${ranges(without)}` : undefined;
   // Tell the model, too, that a part is missing.
   const data = lacks ? `${text}\n\n(${lacks})` : text;
-  return { name: file.name, kind: "text", type: "text/plain", data, ...(lacks && { lacks }) };
+  return { id: unique(), name: file.name, kind: "text", type: "text/plain", data, ...(lacks && { lacks }) };
 }
 
 /** Rising numbers as ranges: "1, 3–5". @param {number[]} numbers */

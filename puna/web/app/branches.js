@@ -23,6 +23,12 @@ export function walk(chat, index, step) {
 export const every = (messages) =>
   messages.flatMap((message) => [message, ...(message.fork?.branches ?? []).flatMap(every)]);
 
+/** Copies of messages, on all branches, as `change` makes them; it is given each without its fork.
+ * @param {Message[]} messages @param {(message: Message) => Message} change @returns {Message[]} */
+export const mapped = (messages, change) => messages.map(({ fork, ...message }) => ({
+  ...change(message), ...(fork && { fork: { shown: fork.shown, branches: fork.branches.map((branch) => mapped(branch, change)) } }),
+}));
+
 function show(chat, index, fork, at, branched) {
   const left = chat.messages.splice(index);
   delete left[0].fork;

@@ -1,32 +1,60 @@
-/** Exports chats as JSON, which can be imported again, and as Markdown for reading. */
+/** Exports chats as JSON, which can be imported again, and as Markdown for reading. Imports Open WebUI's, too. */
+import { mapped } from "./branches.js";
 import { FORMAT, upgraded } from "./formats.js";
+import { lines } from "./lines.js";
+import { fromOpenWebUi } from "./openwebui.js";
 import { unique } from "./storage.js";
 import { say } from "./words.js";
 
 /** @typedef {import("./storage.js").Chat} Chat */
 
-/** A file has its chats' format, so that no earlier page drops what it does not know. @param {Chat[]} chats */
-export const asJson = (chats) => JSON.stringify({ puna: FORMAT, chats }, null, 2);
+// A chat a line, so that one at a time is written and read: all may be longer than a text can be, or than the memory.
+const BEGINNING = /^\{"puna": \d+, "chats": \[\n/;
+const END = "]}";
+
+/** A file has its chats' format, so that no earlier page drops what it does not know. @param {(() => Promise<Chat>)[]} loads */
+export async function asJson(loads) {
+  const texts = [];
+  for (const load of loads) texts.push(new Blob([texts.length ? ",\n" : "", JSON.stringify(await load())]));
+  return new Blob([`{"puna": ${FORMAT}, "chats": [\n`, ...texts, `\n${END}\n`], { type: "application/json" });
+}
 
 /** @param {Chat} chat */
-export const asMarkdown = ({ title, model: last, messages }) =>
-  [`# ${title}`, ...messages.map(({ role, content, model = last }) => `## ${{ user: say("you"), assistant: model, tool: say("tool") }[role]}\n\n${content}`)].join("\n\n") + "\n";
+export const asMarkdown = ({ title, model: last, messages }) => new Blob([
+  [`# ${title}`, ...messages.map(({ role, content, model = last }) => `## ${{ user: say("you"), assistant: model, tool: say("tool") }[role]}\n\n${content}`)].join("\n\n"), "\n",
+], { type: "text/markdown" });
 
-/** The chats in an exported file, under new ids. Throws an Error with a message for the user. @returns {Chat[]} */
-export function fromJson(text) {
+/** Yields the chats in an exported file, under new ids. Throws an Error with a message for the user.
+ * @param {Blob} file @returns {AsyncGenerator<Chat>} */
+export async function* chatsOf(file) {
+  if (!BEGINNING.test(await file.slice(0, 64).text())) yield* fromJson(await file.text());
+  else {
+    let first, last;
+    for await (const line of lines(file.stream())) {
+      const chat = first && line !== END ? line.replace(/,$/, "") : "";
+      first ??= line;
+      last = line;
+      yield* fromJson(first + chat + END);
+    }
+    if (last !== END) throw new Error(say("noChats"));
+  }
+}
+
+function fromJson(text) {
   const { puna: format, chats } = parsed(text);
   if (format > FORMAT) throw new Error(say("newerFile"));
   if (!(format >= 1) || !chats.every(isChat)) throw new Error(say("noChats"));
   return chats.map(({ title, model, settings, changed, pinned, folder, messages }) => ({
     id: unique(), title, model, settings, changed, format: FORMAT,
-    pinned: pinned === true, ...(folder && { folder }), messages: messages.map(clean),
+    pinned: pinned === true, ...(folder && { folder }), messages: mapped(messages, clean),
   }));
 }
 
 /** A file's format and its chats, of which none is checked yet. */
 function parsed(text) {
   try {
-    const { puna, chats } = JSON.parse(text);
+    const read = JSON.parse(text);
+    const { puna, chats } = Array.isArray(read) ? { puna: FORMAT, chats: fromOpenWebUi(read) } : read;
     if (puna > FORMAT) return { puna };
     if (chats.every(isWhole)) return { puna, chats: chats.map(upgraded) };
   } catch {
@@ -35,10 +63,10 @@ function parsed(text) {
   throw new Error(say("noChats"));
 }
 
-/** Downloads a file to the user's machine. */
-export function download(name, text, type) {
+/** Downloads a file to the user's machine. @param {string} name @param {Blob} content */
+export function download(name, content) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.href = URL.createObjectURL(content);
   link.download = name.replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ").trim() || "chat";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -68,7 +96,7 @@ const isMessage = (message) =>
 
 const isAttachment = (attachment) =>
   ["vision", "audio", "text"].includes(attachment?.kind) &&
-  [attachment.name, attachment.type, attachment.data].every((text) => typeof text === "string") && isText(attachment.lacks);
+  [attachment.id, attachment.name, attachment.type, attachment.data].every((text) => typeof text === "string") && isText(attachment.lacks);
 
 const isCall = (call) =>
   typeof call?.function?.name === "string" && ["undefined", "object"].includes(typeof call.function.arguments);
@@ -82,8 +110,4 @@ const FIELDS = ["id", "role", "model", "content", "attachments", "thinking", "th
   "time_to_first_token", "tokens", "context_length", "error", "done_reason", "schema_error"];
 
 /** A message's known fields only, because a file may hold anything. */
-function clean(message) {
-  const kept = Object.fromEntries(FIELDS.filter((name) => message[name] !== undefined).map((name) => [name, message[name]]));
-  const { fork } = message;
-  return fork ? { ...kept, fork: { shown: fork.shown, branches: fork.branches.map((branch) => branch.map(clean)) } } : kept;
-}
+const clean = (message) => Object.fromEntries(FIELDS.filter((name) => message[name] !== undefined).map((name) => [name, message[name]]));

@@ -1,11 +1,11 @@
 /**
  * Upgrades chats that earlier pages stored. A chat has its format's number, except in the first two.
  * 1: `system` and `temperature` beside the messages. 2: `settings`. 3: every message has an `id`.
- * 4: a message's fields have the names of the API, a fork has `branches`.
+ * 4: a message's fields have the names of the API, a fork has `branches`. 5: attachments have an `id`; stored in parts.
  */
 import { every } from "./branches.js";
 
-export const FORMAT = 4;
+export const FORMAT = 5;
 
 const RENAMED = {
   given: "attachments", calls: "tool_calls", tool: "tool_name", ended: "done_reason", window: "context_length", misfit: "schema_error",
@@ -25,6 +25,7 @@ export function upgraded({ system, temperature, settings, ...kept }) {
   every(chat.messages).forEach((message, at) => {
     message.id ??= String(at);
     message.content ??= "";
+    message.attachments?.forEach((attachment, one) => { attachment.id ??= `${message.id} ${one}`; });
   });
   return chat;
 }
