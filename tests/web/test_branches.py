@@ -93,6 +93,40 @@ def test_a_file_with_broken_branches_is_refused(model: None, page: Page, tmp_pat
     expect(page.get_by_role("alert")).to_contain_text("broken.json")
 
 
+def test_an_answer_is_corrected_and_what_follows_it_stays(asked: Page):
+    theirs = asked.locator("article.theirs")
+    theirs.first.get_by_role("button", name="Edit").click()
+    asked.get_by_label("Edit message").fill("A better")
+    asked.get_by_label("Edit message").press("Enter")
+    asked.keyboard.type("answer.")
+    expect(asked.get_by_label("Edit message")).to_have_value("A better\nanswer.")
+    asked.get_by_role("button", name="Save", exact=True).click()
+    expect(theirs.first).to_contain_text("2 / 2")
+    expect(asked.locator("article.mine .plain")).to_have_text(["First?", "Second?"])
+    with asked.expect_request("**/api/chat") as request:
+        say(asked, "Third?")
+    said = [message["content"] for message in json.loads(request.value.post_data or "")["messages"]]
+    assert said == ["First?", "A better\nanswer.", "Second?", "An answer.", "Third?"]
+    asked.reload()
+    expect(theirs.first).to_contain_text("A better answer.")
+    theirs.first.get_by_role("button", name="Earlier branch").click()
+    expect(theirs.first).to_contain_text("An answer.")
+    expect(asked.locator("article.mine .plain")).to_have_text(["First?", "Second?"])
+
+
+def test_a_corrected_answer_is_continued(asked: Page):
+    asked.locator("article.theirs").last.get_by_role("button", name="Edit").click()
+    asked.get_by_label("Edit message").fill("It begins so:")
+    asked.get_by_label("Edit message").press("Control+Enter")
+    with asked.expect_request("**/api/chat") as request:
+        asked.get_by_role("button", name="Continue").click()
+    assert json.loads(request.value.post_data or "")["messages"][-1] == {
+        "role": "assistant",
+        "content": "It begins so:",
+    }
+    expect(asked.locator("article.theirs").last).to_contain_text("It begins so:An answer.")
+
+
 def test_regenerate_keeps_the_earlier_answer_as_a_branch(asked: Page):
     asked.get_by_role("button", name="Regenerate").last.click()
     expect(asked.locator("article.theirs").last).to_contain_text("2 / 2")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
+from tests.running import Server
 from tests.web.test_attachments import PNG
 
 PICTURE = base64.b64encode(PNG).decode()
@@ -57,7 +58,7 @@ def test_keys_of_an_input_method_neither_send_nor_stop(
     expect(page.get_by_role("button", name="Regenerate")).to_be_visible()
     expect(page.locator("article.mine .plain")).to_have_text(["ni"])
 
-    page.get_by_role("button", name="Edit").click()
+    page.locator("article.mine").get_by_role("button", name="Edit").click()
     edit = page.get_by_label("Edit message")
     edit.fill("ni hao")
     for key in ("Enter", "Escape"):
@@ -78,6 +79,27 @@ def test_keys_of_an_input_method_neither_send_nor_stop(
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     box.press("Escape")
     expect(page.get_by_role("button", name="Send")).to_be_visible()
+
+
+@pytest.mark.usefixtures("model")
+def test_on_a_touch_screen_enter_starts_a_line_and_the_button_sends(browser: Browser, server: Server):
+    """Its keyboard has no Shift+Enter."""
+    context = browser.new_context(locale="en-GB", has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{server.url}/ui")
+    box = page.get_by_label("Message")
+    box.fill("One")
+    box.press("Enter")
+    page.keyboard.type("Two")
+    expect(box).to_have_value("One\nTwo")
+    page.get_by_role("button", name="Send").tap()
+    expect(page.locator("article.mine .plain")).to_have_text("One\nTwo", use_inner_text=True)
+    expect(page.get_by_role("button", name="Regenerate")).to_be_visible()
+    box.fill("By a keyboard")
+    box.press("Control+Enter")
+    expect(page.locator("article.mine")).to_have_count(2)
+    expect(page.get_by_role("button", name="Regenerate")).to_be_visible()
+    context.close()
 
 
 def test_of_a_table_pasted_from_an_office_program_the_text_is_taken(page: Page):

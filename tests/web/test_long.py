@@ -77,6 +77,31 @@ def test_what_is_read_stays_in_its_place_while_blocks_are_drawn_above(long: Page
     assert read[-1] < read[0] - 20
 
 
+def test_a_reader_who_went_up_is_led_to_the_end(model: None, page: Page, tmp_path: Path):
+    to_end = opened(page, tmp_path, 20).get_by_role("button", name="To the end")
+    expect(to_end).to_have_count(0)
+    place = page.locator(".messages")
+    end = place.evaluate("place => place.scrollHeight")
+    place.evaluate("place => place.scrollTo(0, 0)")
+    expect(to_end).to_be_in_viewport()
+    assert place.evaluate("place => place.scrollHeight") == end
+    to_end.click()
+    expect(page.get_by_text("Message 19.")).to_be_in_viewport()
+    expect(to_end).to_have_count(0)
+    expect(place).to_be_focused()
+
+
+def test_of_a_long_block_of_code_the_copy_button_stays_in_view(model: None, page: Page, tmp_path: Path):
+    code = "```python\n" + "".join(f"line_{at} = {at}\n" for at in range(200)) + "```"
+    messages = [{"role": "user", "content": "Code?"}, {"role": "assistant", "content": code}]
+    chat = {"title": "Code", "model": "talker:latest", "settings": {}, "changed": 1, "messages": messages}
+    (tmp_path / "code.json").write_text(json.dumps({"puna": 1, "chats": [chat]}))
+    page.get_by_label("Import").set_input_files(tmp_path / "code.json")
+    page.get_by_role("button", name="Code", exact=True).click()
+    page.get_by_text("line_120").scroll_into_view_if_needed()
+    expect(page.locator(".copy-code")).to_be_in_viewport(ratio=1)
+
+
 def test_an_answer_that_streams_is_drawn_once_a_frame_and_moves_nothing_above_it(
     browser: Browser, server: Server, add_scripted: Callable[..., list[bytes]]
 ):

@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from tests.running import Server
 from tests.web.test_kept import GET
 
 CALL = {"function": {"name": "weather", "arguments": {}}}
@@ -51,7 +53,7 @@ def test_an_answer_goes_on_while_its_reader_is_elsewhere(begun: Page):
     grows(begun)
     begun.keyboard.press("Escape")
     expect(begun.get_by_role("button", name="Send")).to_be_visible()
-    text = begun.evaluate(GET, begun.url.partition("#")[2])["messages"][-1]["content"]
+    text = begun.evaluate(GET, ["messages", begun.url.partition("#")[2]])["messages"][-1]["content"]
     # What was still on its way would be there before another answer is.
     begun.get_by_role("button", name="Regenerate").click()
     expect(begun.get_by_role("button", name="Stop")).to_be_visible()
@@ -59,6 +61,22 @@ def test_an_answer_goes_on_while_its_reader_is_elsewhere(begun: Page):
     begun.keyboard.press("Escape")
     begun.get_by_role("button", name="Earlier branch").click()
     expect(begun.locator("article.theirs .markdown")).to_have_text(text)
+
+
+def test_a_model_that_is_loaded_first_is_waited_for_by_name(endless: None, page: Page, server: Server):
+    page.reload()
+    held: list[Route] = []
+    page.route("**/api/chat", lambda route: held.append(route))
+    page.get_by_label("Message").fill("Begin?")
+    page.get_by_label("Message").press("Enter")
+    expect(page.locator("article.theirs")).to_contain_text("Loading the model")
+    httpx.post(f"{server.url}/api/generate", json={"model": "endless", "stream": False})
+    expect(page.locator("article.theirs")).not_to_contain_text("Loading the model")
+    expect(page.locator(".waiting")).to_be_visible()
+    for route in held:
+        route.continue_()
+    expect(page.locator("article.theirs")).to_contain_text("A line of it.")
+    page.keyboard.press("Escape")
 
 
 def test_a_chat_deleted_while_it_is_answered_stays_deleted(begun: Page):
@@ -72,7 +90,7 @@ def test_a_chat_deleted_while_it_is_answered_stays_deleted(begun: Page):
 
 
 def test_a_reload_in_the_middle_keeps_what_has_come(begun: Page):
-    chat = begun.url.partition("#")[2]
+    chat = ["messages", begun.url.partition("#")[2]]
     while "A line of it." not in begun.evaluate(GET, chat)["messages"][-1]["content"]:
         begun.wait_for_timeout(50)
     begun.reload()

@@ -1,14 +1,16 @@
 /** Keeps the end of a growing text in view, until the reader scrolls up. */
-import { useEffect, useRef } from "./view.js";
+import { useEffect, useRef, useState } from "./view.js";
 
 // Positions are fractions of a pixel on some screens.
 const NEAR_PX = 2;
 
-/** Refs for the scrolling element and the growing one in it, and `toEnd()`, which follows again. */
+/** Refs for the scrolling element and the growing one in it, whether the reader is away from the end, and `toEnd()`, which
+ *  follows again. */
 export function useFollow() {
   const place = useRef(null);
   const growing = useRef(null);
   const state = useRef({ follows: true, top: 0 });
+  const [away, setAway] = useState(false);
   function atEnd() {
     if (!state.current.follows || !place.current) return;
     place.current.scrollTo(0, place.current.scrollHeight);
@@ -27,6 +29,7 @@ export function useFollow() {
     if (scrollHeight - scrollTop - clientHeight <= NEAR_PX) state.current.follows = true;
     else if (scrollTop < state.current.top) state.current.follows = false;
     state.current.top = scrollTop;
+    setAway(!state.current.follows);
   }
-  return { place, growing, scrolled, toEnd: () => { state.current.follows = true; atEnd(); } };
+  return { place, growing, scrolled, away, toEnd: () => { state.current.follows = true; setAway(false); atEnd(); } };
 }

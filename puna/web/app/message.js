@@ -5,6 +5,7 @@ import { copy } from "./clipboard.js";
 import { Edit } from "./edit.js";
 import { draw } from "./markdown.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./view.js";
+import { Waiting } from "./waiting.js";
 import { say } from "./words.js";
 
 // After a drawing that took a while, as long again times this is left for typing and scrolling.
@@ -64,26 +65,30 @@ function Thinking({ text, seconds, growing }) {
 }
 
 function Mine({ message, editing, edit, resend, walk }) {
-  if (editing) return html`<${Edit} text=${message.content} send=${resend} cancel=${() => edit(false)} />`;
+  if (editing) return html`<${Edit} text=${message.content} done=${resend} cancel=${() => edit(false)} />`;
   return html`<div class="plain" dir="auto">${message.attachments && html`<${Attachments} files=${message.attachments} />`}${message.content}</div>
     <footer>
       ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
+      ${message.content && html`<${Copy} text=${message.content} />`}
       ${edit && html`<button class="quiet" onClick=${() => edit(true)}>${say("edit")}</button>`}
     </footer>`;
 }
 
-function Theirs({ message, running, again, goOn, reply, walk }) {
+function Theirs({ message, running, editing, edit, rewrite, again, goOn, reply, walk }) {
   return html`
     ${message.thinking && html`<${Thinking} text=${message.thinking} seconds=${message.thinking_seconds} growing=${running} />`}
-    <${Markdown} text=${message.content} growing=${running} />
+    ${editing
+      ? html`<${Edit} text=${message.content} answer done=${rewrite} cancel=${() => edit(false)} />`
+      : html`<${Markdown} text=${message.content} growing=${running} />`}
     ${message.tool_calls && html`<${Calls} calls=${message.tool_calls} reply=${reply} />`}
-    ${running && !message.content && html`<span class="waiting" aria-hidden="true"></span>`}
+    ${running && !message.content && html`<${Waiting} model=${message.model} />`}
     ${message.error && html`<p class="error" role="alert">${message.error}</p>`}
     ${!running && html`<footer>
       ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
-      <${Copy} text=${message.content} />
+      ${message.content && html`<${Copy} text=${message.content} />`}
       ${again && html`<button class="quiet" onClick=${again}>${say("again")}</button>`}
       ${goOn && message.content && message.done_reason !== "stop" && html`<button class="quiet" onClick=${goOn}>${say("goOn")}</button>`}
+      ${edit && message.content && !editing && html`<button class="quiet" onClick=${() => edit(true)}>${say("edit")}</button>`}
       ${message.schema_error != null && html`<small class=${message.schema_error ? "misfit" : ""}>${message.schema_error ? `${say("misfit")} ${message.schema_error}` : `✓ ${say("fits")}`}</small>`}
       ${message.model && html`<small class="by">${message.model}</small>`}
       ${message.tokens_per_second != null && html`<small>${message.tokens_per_second.toFixed(1)} tok/s</small>`}
@@ -99,7 +104,7 @@ const KINDS = { user: [Mine, "mine", "you"], assistant: [Theirs, "theirs", "mode
 
 /** A callback is left out where its action is not allowed.
  * @param {{message: import("./storage.js").Message, running?: boolean, editing?: boolean, edit?: (on: boolean) => void,
- *   resend?: (text: string) => void, again?: () => void, goOn?: () => void, walk?: (step: number) => void,
+ *   resend?: (text: string) => void, rewrite?: (text: string) => void, again?: () => void, goOn?: () => void, walk?: (step: number) => void,
  *   reply?: (results: import("./storage.js").Message[]) => void}} shown */
 export function Message(shown) {
   const [Kind, style, label] = KINDS[shown.message.role];

@@ -44,6 +44,6 @@ export function Palette({ choices }) {
     <input type="search" role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant=${found.length ? `found-${at}` : undefined}
       aria-label=${say("goTo")} placeholder=${say("goTo")} value=${wanted} onInput=${(event) => { setWanted(event.target.value); setAt(0); }} />
     <ul id="found" role="listbox" aria-label=${say("goTo")}>${found.map((choice, one) => html`
-      <li id=${`found-${one}`} role="option" aria-selected=${one === at} onClick=${() => choose(choice)}>${choice.name}</li>`)}</ul>
+      <li id=${`found-${one}`} role="option" aria-selected=${one === at} onPointerMove=${() => setAt(one)} onClick=${() => choose(choice)}>${choice.name}</li>`)}</ul>
   </dialog>`;
 }

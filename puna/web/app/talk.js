@@ -1,8 +1,8 @@
 /** An open chat: its messages, the input and the settings. */
 import { stop } from "./answers.js";
 import { Attachments, read, refusal } from "./attachments.js";
-import { branch, walk } from "./branches.js";
-import { isComposing } from "./composing.js";
+import { branch, mapped, walk } from "./branches.js";
+import { isComposing, isSending } from "./composing.js";
 import { draft, write as writeDraft } from "./drafts.js";
 import { useFollow } from "./follow.js";
 import { lazy } from "./lazy.js";
@@ -21,7 +21,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
   const [editing, setEditing] = useState(-1);
   const [sending, setSending] = useState(false);
   const writing = useRef(null);
-  const { place, growing, scrolled, toEnd } = useFollow();
+  const { place, growing, scrolled, away, toEnd } = useFollow();
   function write(what) {
     writeDraft(chat.id, what);
     changed();
@@ -85,6 +85,16 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     edit(-1);
     ask();
   }
+  /** Replaces an answer by what the user makes of it. What follows it stays. */
+  function rewrite(at, content) {
+    const { role, model, thinking, thinking_seconds, tool_calls } = chat.messages[at];
+    const later = mapped(chat.messages.slice(at + 1), (message) => ({ ...message }));
+    branch(chat, at, { id: unique(), role, content, model, thinking, thinking_seconds, tool_calls });
+    chat.messages.push(...later);
+    edit(-1);
+    save(chat);
+    changed();
+  }
   function reply(results) {
     chat.messages.push(...results, blank());
     ask();
@@ -110,7 +120,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     if (at < 0) writing.current.focus();
   }
   function key(event) {
-    if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) send(event);
+    if (isSending(event)) send(event);
     if (event.key === "ArrowUp" && !text && !running) {
       event.preventDefault();
       edit(chat.messages.findLastIndex(({ role }) => role === "user"));
@@ -119,7 +129,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
   const last = chat.messages.length - 1;
   const ready = Boolean(text.trim() || attachments.length);
   const acts = (at) => !running && {
-    edit: (on) => edit(on ? at : -1), resend: (content) => resend(at, content), walk: (step) => turn(at, step),
+    edit: (on) => edit(on ? at : -1), resend: (content) => resend(at, content), rewrite: (content) => rewrite(at, content), walk: (step) => turn(at, step),
     ...(at === last && { again, goOn, reply }),
   };
 
@@ -136,7 +146,8 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
       ${last < 0 && html`<div class="greeting"><h1>${say("greet")}</h1><p>${say(none ? "none" : "private")}</p>
         ${none && html`<button onClick=${pull}>${say("pullOne")}</button>`}</div>`}
       <${Messages} messages=${chat.messages} running=${running} editing=${editing} acts=${acts} place=${place} />
-    </div></section>
+    </div>${away && html`<button class="to-end" aria-label=${say("toEnd")} title=${say("toEnd")} onClick=${() => { toEnd(); place.current.focus(); }}>↓</button>`}
+    </section>
     <p class="unseen" role="status">${running ? say("answering") : chat.messages[last]?.done_reason && say("answered")}</p>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
     ${attachments.length > 0 && html`<div class="attached"><${Attachments} files=${attachments} drop=${(at) => write({ attachments: attachments.filter((_, one) => one !== at) })} /></div>`}
