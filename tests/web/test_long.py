@@ -77,6 +77,28 @@ def test_what_is_read_stays_in_its_place_while_blocks_are_drawn_above(long: Page
     assert read[-1] < read[0] - 20
 
 
+def test_with_many_chats_a_key_draws_only_what_it_changes(model: None, page: Page, tmp_path: Path):
+    named = {"model": "talker:latest", "settings": {}, "messages": [{"role": "user", "content": "x"}]}
+    chats = [{"title": f"Chat {at}", "changed": at, **named} for at in range(600)]
+    (tmp_path / "many.json").write_text(json.dumps({"puna": 1, "chats": chats}))
+    page.get_by_label("Import").set_input_files(tmp_path / "many.json")
+    expect(page.locator(".chats li")).to_have_count(600)
+    page.evaluate(
+        """async () => {
+            const base = document.querySelector("script[type=module]").src;
+            const { options } = await import(new URL("../vendored/preact.js", base));
+            const { diffed } = options;
+            options.diffed = (node) => { window.drawn++; diffed?.(node); };
+        }"""
+    )
+    page.get_by_label("Message").fill("And")
+    page.evaluate("window.drawn = 0")
+    page.get_by_label("Message").press_sequentially(" on")
+    expect(page.get_by_label("Message")).to_have_value("And on")
+    page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+    assert 0 < page.evaluate("window.drawn") < 1000
+
+
 def test_a_reader_who_went_up_is_led_to_the_end(model: None, page: Page, tmp_path: Path):
     to_end = opened(page, tmp_path, 20).get_by_role("button", name="To the end")
     expect(to_end).to_have_count(0)

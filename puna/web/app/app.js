@@ -9,7 +9,7 @@ import { take } from "./merge.js";
 import { key, signOut } from "./signin.js";
 import { chats as kept, forget, fresh, keep, load, moveAll, onElsewhere } from "./storage.js";
 import { Talk } from "./talk.js";
-import { html, render, useEffect, useRef, useState } from "./view.js";
+import { html, render, useEffect, useMemo, useRef, useState } from "./view.js";
 import { language, say, speak } from "./words.js";
 
 const Chats = lazy(() => import("./chats.js").then((module) => module.Chats));
@@ -180,11 +180,14 @@ function Page({ first }) {
     { name: say("newChat"), act: begin }, ...["talk", "models", "compare"].map(inRoom),
     ...chats.map((one) => ({ name: one.title, act: () => open(one.id) })),
   ];
+  // With many chats, drawing their list at each token and key would take the whole frame.
+  const list = useMemo(() => html`<${Chats} chats=${chats} current=${chat.id} open=${({ id }) => open(id)} load=${whole} pin=${pin} move=${move}
+    rename=${rename} remove=${remove} removeAll=${removeAll} add=${add} />`, [chats, chat, models, language()]);
   return html`<div class="frame"><${Palette} choices=${choices} />
     <nav aria-label="Puna" class=${menu ? "open" : ""}><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}
         <button class="quiet menu" aria-expanded=${menu} aria-label=${say("chats")} onClick=${() => setMenu(!menu)}>☰</button></div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
-      <div class="list"><${Chats} chats=${chats} current=${chat.id} open=${({ id }) => open(id)} load=${whole} pin=${pin} move=${move} rename=${rename} remove=${remove} removeAll=${removeAll} add=${add} />
+      <div class="list">${list}
       ${newer && html`<p class="error">${say("newer")}</p>`}
       <${Appearance} />
       <div class="files"><button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>

@@ -4,4 +4,4 @@ import htm from "../vendored/htm.js";
 
 export const html = htm.bind(h);
 export { render };
-export { useEffect, useLayoutEffect, useRef, useState } from "../vendored/hooks.js";
+export { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendored/hooks.js";
