@@ -7,7 +7,7 @@ import { Newer } from "./formats.js";
 import { lazy } from "./lazy.js";
 import { take } from "./merge.js";
 import { key, signOut } from "./signin.js";
-import { chats as kept, forget, fresh, keep, load, moveAll, onElsewhere } from "./storage.js";
+import { chats as kept, forget, fresh, keep, load, onElsewhere, splitAll } from "./storage.js";
 import { Talk } from "./talk.js";
 import { html, render, useEffect, useMemo, useRef, useState } from "./view.js";
 import { language, say, speak } from "./words.js";
@@ -92,7 +92,7 @@ function Page({ first }) {
       if (last && answered(first.id)) take(first, last);
       else if (last) setChat((open) => (open === first ? last : open));
     }).catch(() => {});
-    listed().then(() => moveAll(listed)).catch(() => {});
+    listed().then(() => splitAll(listed)).catch(() => {});
   }, []);
   const shown = useRef(chat);
   shown.current = chat;

@@ -34,10 +34,10 @@ const parts = (...key) => IDBKeyRange.bound(key, [...key, []]);
 // A list comes after every text.
 const WHOLE = IDBKeyRange.bound("", [], false, true);
 /** The entries of whole chats for whose parts there is no room. @type {Map<string, Entry>} */
-const unmoved = new Map();
+const unsplit = new Map();
 /** Chats for which there is no room at all; they stay until the page is closed. @type {Map<string, Chat>} */
-const unkept = new Map();
-addEventListener("beforeunload", (event) => unkept.size && event.preventDefault());
+const unstored = new Map();
+addEventListener("beforeunload", (event) => unstored.size && event.preventDefault());
 let lasting;
 
 const got = (asked) => new Promise((resolve, reject) => {
@@ -60,17 +60,17 @@ async function within(mode, act) {
 export async function chats() {
   const kept = await within("readonly", (store) => got(store.getAll(parts("entry"))));
   const known = kept.filter((one) => !isNewer(one)).map((one) => ({ ...one, id: one.id[1] }));
-  const here = [...unkept.values()].map(({ messages, ...entry }) => entry);
-  const all = [...known.filter(({ id }) => !unkept.has(id)), ...unmoved.values(), ...here];
+  const here = [...unstored.values()].map(({ messages, ...entry }) => entry);
+  const all = [...new Map([...unsplit.values(), ...known, ...here].map((one) => [one.id, one])).values()];
   all.sort((a, b) => Boolean(b.pinned) - Boolean(a.pinned) || b.changed - a.changed);
   return { chats: all, newer: known.length < kept.length };
 }
 
 /** A whole chat; undefined if there is none, or a newer page stored it. @param {string} id @returns {Promise<Chat | undefined>} */
 export async function load(id) {
-  if (unkept.has(id)) return unkept.get(id);
+  if (unstored.has(id)) return unstored.get(id);
   // Without room for the parts, it stays whole.
-  await move(id).catch(() => {});
+  await split(id).catch(() => {});
   return within("readonly", async (store) => {
     const [whole, entry, kept, attached] = await Promise.all([
       store.get(id), store.get(["entry", id]), store.get(["messages", id]), store.getAll(parts("attachment", id))].map(got));
@@ -88,10 +88,10 @@ export async function keep(chat) {
   try {
     await within("readwrite", (store) => put(store, chat));
   } catch (failure) {
-    unkept.set(chat.id, chat);
+    unstored.set(chat.id, chat);
     throw failure;
   }
-  unkept.delete(chat.id);
+  unstored.delete(chat.id);
   tabs.postMessage(chat.id);
   // Safari forgets after a week without a visit otherwise, and others when a disk is full.
   lasting ??= navigator.storage?.persist?.().catch(() => {});
@@ -112,7 +112,7 @@ async function put(store, { messages, ...entry }) {
 }
 
 /** Stores a whole chat in parts. A tab of an earlier page may store it whole again. */
-const move = (id) => within("readwrite", async (store) => {
+const split = (id) => within("readwrite", async (store) => {
   const whole = await got(store.get(id));
   if (!whole || isNewer(whole)) return;
   await put(store, upgraded(whole));
@@ -121,12 +121,12 @@ const move = (id) => within("readwrite", async (store) => {
 
 /** Stores all whole chats in parts, one at a time: together they may not fit into memory.
  * @param {() => void} changed called after each */
-export async function moveAll(changed) {
+export async function splitAll(changed) {
   for (const id of await within("readonly", (store) => got(store.getAllKeys(WHOLE)))) {
     try {
-      await move(id).catch(async () => {
+      await split(id).catch(async () => {
         const { messages, ...entry } = await load(id);
-        unmoved.set(id, entry);
+        unsplit.set(id, entry);
       });
     } catch {
       // It cannot be read; the others can.
@@ -153,8 +153,8 @@ export async function forget(id) {
   await within("readwrite", async (store) => {
     for (const key of [id, ["entry", id], ["messages", id], parts("attachment", id)]) store.delete(key);
   });
-  unmoved.delete(id);
-  unkept.delete(id);
+  unsplit.delete(id);
+  unstored.delete(id);
   tabs.postMessage(id);
 }
 
