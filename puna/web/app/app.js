@@ -89,8 +89,10 @@ function Page({ first }) {
     speak(language());
     refresh();
     load(first.id).then((last) => {
-      if (last && answered(first.id)) take(first, last);
+      // The user may have written to it meanwhile.
+      if (last && first.messages.length) take(first, last);
       else if (last) setChat((open) => (open === first ? last : open));
+      changed();
     }).catch(() => {});
     listed().then(() => splitAll(listed)).catch(() => {});
   }, []);
@@ -162,13 +164,15 @@ function Page({ first }) {
   const remove = (chosen) => confirm(say("sureChat")) && dropAll([chosen]);
   const removeAll = (chosen) => confirm(`${say("sureChats")} ${chosen.length}`) && dropAll(chosen);
   async function dropAll(chosen) {
-    for (const { id } of chosen) await drop(id);
+    await drop(...chosen.map(({ id }) => id));
     if (chosen.some(({ id }) => id === chat.id)) begin();
   }
-  /** An answer stores its chat when it ends, so stop it before forgetting the chat. */
-  async function drop(id) {
-    await stop(id);
-    await forget(id);
+  async function drop(...ids) {
+    for (const id of ids) {
+      // An answer stores its chat when it ends.
+      await stop(id);
+      await forget(id);
+    }
     await listed();
   }
   async function saved(chosen) {

@@ -49,15 +49,15 @@ export function Chats({ chats, add, removeAll, ...acts }) {
   }
   const exported = async () => download("puna-chats.json", await asJson(chats.map(({ id }) => () => acts.load(id))));
   const [typed, setTyped] = useState("");
-  const [found, setFound] = useState(new Set());
+  const [found, setFound] = useState({ ids: new Set() });
   const wanted = typed.toLowerCase();
   useEffect(() => {
     if (!wanted) return undefined;
     let late = false;
-    const timer = setTimeout(() => holding(wanted).then((ids) => late || setFound(ids), () => {}), TYPED_MS);
+    const timer = setTimeout(() => holding(wanted).then((ids) => late || setFound({ wanted, ids }), () => {}), TYPED_MS);
     return () => { late = true; clearTimeout(timer); };
   }, [wanted, chats]);
-  const shown = chats.filter(({ id, title }) => found.has(id) || title.toLowerCase().includes(wanted));
+  const shown = chats.filter(({ id, title }) => found.ids.has(id) || title.toLowerCase().includes(wanted));
   return html`<input type="search" aria-label=${say("search")} placeholder=${say("search")} value=${typed}
       onInput=${(event) => setTyped(event.target.value)} />
     <div class="chats">${folders(shown).map(([folder, held]) => folder
@@ -67,6 +67,6 @@ export function Chats({ chats, add, removeAll, ...acts }) {
     <div class="files">
       <button class="quiet" disabled=${!chats.length} onClick=${() => exported()}>${say("exportAll")}</button>
       <label class="quiet attach">${say("importChats")}<input type="file" accept=".json,application/json" aria-label=${say("importChats")} onChange=${imported} /></label>
-      <button class="quiet" disabled=${!shown.length} onClick=${() => removeAll(shown)}>${say("removeAll")}</button>
+      <button class="quiet" disabled=${!shown.length || (wanted && found.wanted !== wanted)} onClick=${() => removeAll(shown)}>${say("removeAll")}</button>
     </div>`;
 }

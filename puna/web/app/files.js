@@ -15,7 +15,11 @@ const END = "]}";
 /** A file has its chats' format, so that no earlier page drops what it does not know. @param {(() => Promise<Chat>)[]} loads */
 export async function asJson(loads) {
   const texts = [];
-  for (const load of loads) texts.push(new Blob([texts.length ? ",\n" : "", JSON.stringify(await load())]));
+  for (const load of loads) {
+    const chat = await load();
+    // Another tab may have deleted it.
+    if (chat) texts.push(new Blob([texts.length ? ",\n" : "", JSON.stringify(chat)]));
+  }
   return new Blob([`{"puna": ${FORMAT}, "chats": [\n`, ...texts, `\n${END}\n`], { type: "application/json" });
 }
 
