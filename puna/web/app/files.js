@@ -58,7 +58,7 @@ function fromJson(text) {
 function parsed(text) {
   try {
     const read = JSON.parse(text);
-    const { puna, chats } = Array.isArray(read) ? { puna: FORMAT, chats: fromOpenWebUi(read) } : read;
+    const { puna, chats } = Array.isArray(read) && read.length ? { puna: FORMAT, chats: fromOpenWebUi(read) } : read;
     if (puna > FORMAT) return { puna };
     if (chats.every(isWhole)) return { puna, chats: chats.map(upgraded) };
   } catch {
