@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 # A msgspec message ends with the field's path: " - at `$.messages[0].role`".
 _PLACE = re.compile(r"(?P<what>.*) - at `(?:key` in `)?\$\.?(?P<field>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
+_ANY_KEY = "[...]"
+"""What msgspec writes for a value in a dictionary."""
 _TYPE_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
@@ -101,10 +104,14 @@ def _refusal(message: str) -> BadRequest:
     message = message.replace(" | null`", "`")
     message = re.sub(r"\b(str|int|float|bool)\b", lambda found: _TYPE_NAMES[found[0]], message)
     place = _PLACE.fullmatch(message)
+    what, field = (place["what"], place["field"].partition(_ANY_KEY)[0]) if place else (message, "")
+    if missing := _MISSING.fullmatch(what):
+        field = f"{field}.{missing['name']}".removeprefix(".")
+        return BadRequest(f'missing required field "{field}"', field, "missing_required_parameter")
     if not place:
         return BadRequest(f"invalid request body: {message}")
-    what = place["what"].replace("`", "")
-    return InvalidField(place["field"], f"{what[:1].lower()}{what[1:]}")
+    what = what.replace("`", "")
+    return InvalidField(field, f"{what[:1].lower()}{what[1:]}")
 
 
 def _too_large(limit: int) -> TooLarge:

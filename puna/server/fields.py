@@ -1,4 +1,7 @@
-"""Case-insensitive field names of JSON objects in requests, as in Go's encoding/json."""
+"""Case-insensitive field names of JSON objects in requests, as in Go's encoding/json.
+
+And 4.0 for an integer, as in JSON Schema: some clients write every number so.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ import msgspec
 from msgspec import inspect
 
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+Temperature = Annotated[float, msgspec.Meta(ge=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
 class Fields(msgspec.Struct, forbid_unknown_fields=True):
@@ -40,6 +46,8 @@ def _match(value: Any, kind: inspect.Type) -> Any:
             return _match_object(value, one)
         if isinstance(value, list) and isinstance(one, inspect.ListType):
             return [_match(item, one.item_type) for item in value]
+        if isinstance(value, float) and value.is_integer() and isinstance(one, inspect.IntType):
+            return int(value)
     return value
 
 
@@ -48,8 +56,8 @@ def _match_object(given: dict[str, Any], kind: inspect.StructType) -> dict[str, 
     fields: dict[str, Any] = {}
     for name, value in given.items():
         if field := exact.get(name) or folded.get(name.casefold()):
-            nested = isinstance(value, (dict, list))
-            fields[field.encode_name] = _match(value, field.type) if nested else value
+            matters = isinstance(value, (dict, list, float))
+            fields[field.encode_name] = _match(value, field.type) if matters else value
     return fields
 
 

@@ -1,4 +1,8 @@
-"""GET /healthz and /readyz, for process managers and load balancers. They use neither models nor the disk."""
+"""GET /healthz, /readyz and /health, for process managers and load balancers.
+
+They use neither models nor the disk. /health is /readyz as llama.cpp's server and vLLM call it, for proxies
+that expect those.
+"""
 
 from __future__ import annotations
 
@@ -31,4 +35,4 @@ async def ready(request: Request) -> Response:
     return json_response(Health("ok"))
 
 
-routes = [Route("/healthz", alive), Route("/readyz", ready)]
+routes = [Route("/healthz", alive), Route("/readyz", ready), Route("/health", ready)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from puna.access import Scope
 
-_PUBLIC = {"/", "/api/version", "/docs", "/openapi.json", "/healthz", "/readyz", "/ui"}
+_PUBLIC = {"/", "/api/version", "/docs", "/openapi.json", "/healthz", "/readyz", "/health", "/ui"}
 """Paths that reveal nothing about models or users. The page must load before it can ask for a key."""
 
 _MANAGEMENT = {"/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"}

@@ -118,6 +118,12 @@ def test_what_stands_behind_the_first_value_is_not_read(before: bytes, after: by
     assert decode(before + b'{"model": "m"}' + after, ChatRequest).model == "m"
 
 
+@pytest.mark.parametrize("body", [b'{"context": [4.0, 5]}', b'{"CONTEXT": [4, 5.0e0]}'])
+def test_an_integer_may_be_written_with_a_fraction_of_zero(body: bytes):
+    assert decode(body, GenerateRequest).context == [4, 5]
+    assert decode(b'{"top_logprobs": 2.0}', GenerateRequest).top_logprobs == 2
+
+
 def test_a_field_may_be_in_any_case():
     written = rb"""{"MODEL": "m", "Messages": [{"Role": "user", "CONTENT": [{"TYPE": "text", "Text": "Hi"}],
         "Tool_Calls": [{"FUNCTION": {"Name": "f", "Arguments": {"City": "Paris"}}}]}], "\u017fTREAM": false,

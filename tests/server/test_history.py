@@ -120,7 +120,7 @@ def test_the_model_reads_what_it_wrote(http: httpx.Client, model: str, asked: An
 @pytest.mark.parametrize("model", ["items", "go"])
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
 def test_a_template_gets_any_role(http: httpx.Client, path: str, model: str, role: str):
-    odd = {"role": role, "content": "thinking"} if role else {"content": "thinking"}
+    odd = {"role": role, "content": "thinking"}
     body = {"model": model, "messages": [odd, QUESTION], "stream": False}
     answer = http.post(path, json={**body, "_debug_render_only": True})
     prompt = answer.json()["_debug_info"]["rendered_template"]

@@ -117,7 +117,7 @@ def test_a_path_cannot_forge_a_line(filled: Path):
 
 
 def test_a_server_is_healthy_and_ready(native_server: Server):
-    for path in ("/healthz", "/readyz"):
+    for path in ("/healthz", "/readyz", "/health"):
         answer = httpx.get(f"{native_server.url}{path}")
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
         assert httpx.head(f"{native_server.url}{path}").status_code == 200

@@ -177,7 +177,8 @@ def test_a_transcript_is_as_described(
     "path",
     [
         *("/", "/api/version", "/api/tags", "/api/ps", "/v1/models", "/metrics", "/openapi.json", "/docs"),
-        *("/healthz", "/readyz", "/api/devices", "/api/status", "/api/experimental/model-recommendations"),
+        *("/healthz", "/readyz", "/health", "/api/devices", "/api/status"),
+        "/api/experimental/model-recommendations",
     ],
 )
 def test_what_is_only_read_is_as_described(http: httpx.Client, description: Description, path: str):

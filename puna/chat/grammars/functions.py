@@ -24,28 +24,28 @@ class ToolFunction(NamedTuple):
 def functions(tools: list[dict[str, Any]]) -> list[ToolFunction]:
     """The tools as functions. Raises BadRequest for parameters that are not an object's schema."""
     found: dict[str, ToolFunction] = {}
-    for number, tool in enumerate(tools):
+    for tool in tools:
         function = tool.get("function")
         if not isinstance(function, dict) or not isinstance(name := function.get("name"), str) or not name:
             continue
         given = function.get("parameters")
-        field = f"tools[{number}].function.parameters"
+        what = f'parameters of the function "{name}"'
         if given is not None and not isinstance(given, dict):
-            raise BadRequest(f"invalid {field}: expected a JSON schema of an object", "tools")
+            raise BadRequest(f"invalid {what}: expected a JSON schema of an object", "tools")
         try:
-            found[name] = ToolFunction(name, _arguments(given or {}, field))
+            found[name] = ToolFunction(name, _arguments(given or {}, what))
         except RecursionError:
-            raise BadRequest(f"invalid {field}: it is nested too deeply", "tools") from None
+            raise BadRequest(f"invalid {what}: it is nested too deeply", "tools") from None
     return list(found.values())
 
 
-def _arguments(given: Schema, field: str) -> Schema:
+def _arguments(given: Schema, what: str) -> Schema:
     if not isinstance(given.get("properties") or {}, dict):
-        raise BadRequest(f"invalid {field}: its properties must be an object", "tools")
+        raise BadRequest(f"invalid {what}: its properties must be an object", "tools")
     schema = SchemaDocument(given, lenient=True).whole()
     kind = schema.get("type", "object")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
-        raise BadRequest(f'invalid {field}: its type must be "object"', "tools")
+        raise BadRequest(f'invalid {what}: its type must be "object"', "tools")
     schema["type"] = "object"
     if not _SAYING & schema.keys() and not schema.get("properties"):
         schema.setdefault("additionalProperties", False)

@@ -117,4 +117,6 @@ def search_blocks(searched: Searched) -> list[dict[str, Any]]:
 
 
 def _usage(read: Begun | Summary, written: int) -> MessageUsage:
-    return MessageUsage(read.prompt_tokens - read.cached_tokens, 0, read.cached_tokens, written)
+    # Clients take 0 input tokens for a missing count, so the last token of a prompt counts as new.
+    cached = min(read.cached_tokens, max(read.prompt_tokens - 1, 0))
+    return MessageUsage(read.prompt_tokens - cached, 0, cached, written)

@@ -33,7 +33,7 @@ async def conversation(body: CountTokensRequest, missing: Sequence[str], remote:
     names: dict[str, str] = {}
     for number, turn in enumerate(body.messages):
         field, blocks = f"messages[{number}].content", _blocks(turn.content)
-        role = (turn.role or "").lower()  # Any role: templates decide which they know, as in Ollama.
+        role = turn.role.lower()  # Any role: templates decide which they know, as in Ollama.
         if role == "system":
             text = _system(blocks, field)
             if not messages:

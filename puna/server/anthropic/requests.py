@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from puna.errors import BadRequest
 from puna.server.anthropic.errors import Unthreaded
-from puna.server.fields import Fields
+from puna.server.fields import Fields, Fraction, Temperature
 
 
 class Source(Fields):
@@ -41,7 +41,7 @@ class Block(Fields, kw_only=True):
 class MessageParam(Fields, kw_only=True):
     """A turn of the conversation: text, or blocks (Anthropic, Messages)."""
 
-    role: str | None = None
+    role: str
     content: str | list[Block]
 
 
@@ -111,8 +111,8 @@ class MessagesRequest(CountTokensRequest, kw_only=True):
     max_tokens: int
     stop_sequences: list[str] | None = None
     stream: bool | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: Temperature | None = None
+    top_p: Fraction | None = None
     top_k: int | None = None
 
 

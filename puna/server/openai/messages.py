@@ -33,7 +33,7 @@ async def _message(
     field: str, turn: ChatCompletionMessageParam, names: dict[str, str], remote: Remote
 ) -> Message:
     """One turn. `names`: of the functions in earlier calls, by call id."""
-    role = role_of(turn.role or "")
+    role = role_of(turn.role)
     content = turn.content
     if content is None:
         if role != "assistant":

@@ -47,7 +47,7 @@ class ToolCallParam(Fields):
 class ChatCompletionMessageParam(Fields):
     """A message; `reasoning` has two names, and both are read (OpenAI, Create chat completion)."""
 
-    role: str | None = None
+    role: str
     content: str | list[ContentPartParam] | None = None
     refusal: str | None = None
     reasoning: str | None = None

@@ -9,6 +9,7 @@ import msgspec
 
 from puna.errors import BadRequest
 from puna.inference import Think
+from puna.server.fields import Fraction, Penalty, Temperature
 from puna.server.openai.body import OpenAIRequest, TextOrTokens
 from puna.server.openai.parts import (
     ChatCompletionMessageParam,
@@ -44,10 +45,10 @@ class _TextRequest(OpenAIRequest, kw_only=True):
     seed: Seed | None = None
     stop: str | list[str] | None = None
     max_tokens: Limit | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
+    temperature: Temperature | None = None
+    top_p: Fraction | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
     top_k: Limit | None = None
     min_p: float | None = None
     repeat_penalty: float | None = None

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from puna.errors import BadRequest
 from puna.inference import Answer, ChatInput, Piece, Summary, sound
 from puna.server.content import escape_markers
+from puna.server.fields import Temperature
 from puna.server.forms import form
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
@@ -56,7 +57,7 @@ class TranscriptionRequest(OpenAIRequest, kw_only=True):
     language: str | None = None
     prompt: str | None = None
     response_format: str | None = None
-    temperature: float | None = None
+    temperature: Temperature | None = None
     stream: bool | None = None
 
     include: Any = None

@@ -146,6 +146,7 @@ OPERATIONS = [
     _get("/api/version", "Which versions the server has", answer=VersionResponse),
     _get("/healthz", "That the server runs", answer=Health),
     _get("/readyz", "Whether the server takes requests", answer=Health, error=Health, refusals=(503,)),
+    _get("/health", "The same as /readyz", answer=Health, error=Health, refusals=(503,)),
     _get("/metrics", "What the server does, for Prometheus", answer=str, media=(TEXT,)),
     _get("/openapi.json", "This description", answer=dict[str, Any]),
     _get("/docs", "This description as a page", answer=str, media=("text/html",)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from puna.server.fields import Fields
+from puna.server.fields import Fields, Fraction, Temperature
 from puna.server.openai.parts import ContentPartParam
 from puna.server.openai.requests import Limit
 from puna.server.responses.errors import invalid
@@ -88,8 +88,8 @@ class ResponsesRequest(InputTokensRequest, kw_only=True):
     max_output_tokens: Limit | None = None
     service_tier: str | None = None
     """"flex" is served after everybody else."""
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: Temperature | None = None
+    top_p: Fraction | None = None
     top_logprobs: int | None = None
     include: list[str] | None = None
     metadata: dict[str, str] | None = None

@@ -68,7 +68,7 @@ def test_a_property_may_have_any_name():
 )
 def test_a_tool_whose_parameters_are_no_object_is_refused(parameters: Any):
     tools = [{"function": {"name": "a"}}, {"function": {"name": "b", "parameters": parameters}}]
-    with pytest.raises(BadRequest, match=r"^invalid tools\[1\]\.function\.parameters: "):
+    with pytest.raises(BadRequest, match=r'^invalid parameters of the function "b": '):
         functions(tools)
 
 

@@ -60,7 +60,7 @@ async def test_a_system_message_may_come_later():
 
 async def test_any_role_is_the_templates_to_take():
     result = [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "yes"}]
-    turns = await messages(("control", "thinking"), ("Developer", result), ("USER", "hi"), (None, "ho"))
+    turns = await messages(("control", "thinking"), ("Developer", result), ("USER", "hi"), ("", "ho"))
     assert [(turn.role, turn.content) for turn in turns] == [
         ("control", "thinking"),
         ("tool", "yes"),

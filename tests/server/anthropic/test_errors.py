@@ -16,6 +16,7 @@ from puna.server.anthropic.errors import on_error
 from puna.server.body import LIMIT
 from tests.running import Server
 
+LISTED = {"name": "look", "input_schema": {"type": "array"}}
 HELLO = {"model": "talker", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -52,7 +53,14 @@ def test_an_unknown_model(claude: httpx.Client, path: str, stream: bool):
     [
         (b"", "missing request body"),
         (b"{", "invalid JSON"),
-        (b"{}", "missing required field"),
+        (b"{}", 'missing required field "'),
+        (msgspec.json.encode({**HELLO, "messages": [{"content": "hi"}]}), '"messages[0].role"'),
+        (msgspec.json.encode({**HELLO, "temperature": -1}), '"temperature"'),
+        (msgspec.json.encode({**HELLO, "top_p": 2}), '"top_p"'),
+        (
+            msgspec.json.encode({**HELLO, "model": "caller", "tools": [LISTED]}),
+            'parameters of the function "look": its type must be "object"',
+        ),
         (msgspec.json.encode({**HELLO, "max_tokens": None}), '"max_tokens"'),
         (msgspec.json.encode({**HELLO, "messages": [{"role": 1, "content": ""}]}), "messages[0].role"),
     ],

@@ -65,6 +65,7 @@ def test_input_tokens_are_those_that_were_not_in_the_cache(claude: httpx.Client)
     first, second = (ask(claude, **chat_request).json()["usage"] for _ in range(2))
     for usage in (first, second):
         assert usage["input_tokens"] + usage["cache_read_input_tokens"] == counted["input_tokens"] > 100
+        assert usage["input_tokens"] > 0
     assert second["cache_read_input_tokens"] > first["cache_read_input_tokens"]
 
 

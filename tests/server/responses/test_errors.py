@@ -39,6 +39,9 @@ def test_an_unknown_model(client: httpx.Client, stream: bool):
     [
         ({"input": 5}, "input", "invalid_value", "expected"),
         ({"model": ""}, "model", "missing_required_parameter", "must not be empty"),
+        ({"metadata": {"a": 1}}, "metadata", "invalid_value", "expected string"),
+        ({"temperature": -1}, "temperature", "invalid_value", "expected number >= 0"),
+        ({"text": {"format": {}}}, "text.format.type", "missing_required_parameter", "text.format.type"),
         ({"model": None}, "model", "invalid_value", "expected string"),
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort", "invalid_value", "huge"),
         ({"background": True}, "background", "unsupported_parameter", "not supported"),
