@@ -8,7 +8,8 @@ import msgspec
 
 from puna.errors import BadRequest
 from puna.inference import ToolMode
-from puna.server.fields import Fields, match_fields
+from puna.server.body import convert
+from puna.server.fields import Fields
 from puna.server.openai.parts import FunctionDefinition
 
 _MODES: dict[str, ToolMode] = {"none": "none", "auto": "auto", "required": "required"}
@@ -87,8 +88,8 @@ T = TypeVar("T")
 
 def _read(given: dict[str, Any], kind: type[T]) -> T:
     try:
-        return msgspec.convert(match_fields(given, kind), kind)
-    except msgspec.ValidationError as error:
+        return convert(given, kind)
+    except BadRequest as error:
         raise _wrong(str(error)) from None
 
 

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from puna.errors import BadRequest
 from puna.inference import ChatInput
+from puna.server.body import convert
 from puna.server.content import escape_markers
-from puna.server.fields import Fields, match_fields
+from puna.server.fields import Fields
 from puna.server.openai.parts import FunctionDefinition
 from puna.server.openai.reasoning import think
 from puna.server.openai.tools import choose, tool
@@ -187,6 +189,8 @@ T = TypeVar("T")
 
 def _read(field: str, given: Any, kind: type[T]) -> T:
     try:
-        return msgspec.convert(match_fields(given, kind), kind)
-    except msgspec.ValidationError as error:
-        raise invalid(field, str(error)) from None
+        return convert(given, kind)
+    except BadRequest as error:
+        raise BadRequest(
+            f"{field}: {error}", f"{field}.{error.field}".removesuffix("."), error.code
+        ) from None

@@ -76,8 +76,11 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
             answer = _answer(found)
             text = _text(item, field)
             answer.content += f"\n{text}" if answer.content and text else text
-        elif kind == "message" and role:
-            content, images = await together(item.content or "", f"{field}.content", remote)
+        elif kind == "message":
+            if not role or item.content is None:
+                missing = f"{field}.{'content' if role else 'role'}"
+                raise invalid(missing, "is required", "missing_required_parameter")
+            content, images = await together(item.content, f"{field}.content", remote)
             found.append(Message(role=role, content=content, images=images))
         elif kind not in TOOL_ITEMS:
             raise invalid(field, f'an item of type "{kind}" is not supported', "unsupported_value")

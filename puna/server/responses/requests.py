@@ -37,7 +37,7 @@ class Item(Fields, kw_only=True):
     @property
     def kind(self) -> str:
         """The type, which messages and references may leave out."""
-        return self.type or ("message" if self.role else REFERENCE)
+        return self.type or (REFERENCE if self.id and not self.role else "message")
 
 
 class ReasoningParam(Fields, kw_only=True, omit_defaults=True):

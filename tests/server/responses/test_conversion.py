@@ -329,7 +329,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"top_logprobs": 21}, "top_logprobs"),
     ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
     ({"tools": [{"type": "local_shell"}]}, "tools[0]"),
-    ({"tools": [{"type": "function"}]}, "tools[0]"),
+    ({"tools": [{"type": "function"}]}, "tools[0].name"),
     ({"tools": [TOOL], "tool_choice": {"type": "mcp"}}, "tool_choice"),
     ({"tools": [TOOL], "tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
     ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice"),

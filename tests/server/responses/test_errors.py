@@ -39,6 +39,15 @@ def test_an_unknown_model(client: httpx.Client, stream: bool):
     [
         ({"input": 5}, "input", "invalid_value", "expected"),
         ({"model": ""}, "model", "missing_required_parameter", "must not be empty"),
+        ({"input": [{"content": "hi"}]}, "input[0].role", "missing_required_parameter", "is required"),
+        (
+            {"input": [{"type": "message", "content": ""}]},
+            "input[0].role",
+            "missing_required_parameter",
+            "",
+        ),
+        ({"input": [{"role": "user"}]}, "input[0].content", "missing_required_parameter", "is required"),
+        ({"tools": [{"type": "function"}]}, "tools[0].name", "missing_required_parameter", "tools[0]: "),
         ({"metadata": {"a": 1}}, "metadata", "invalid_value", "expected string"),
         ({"temperature": -1}, "temperature", "invalid_value", "expected number >= 0"),
         ({"text": {"format": {}}}, "text.format.type", "missing_required_parameter", "text.format.type"),
