@@ -36,7 +36,11 @@ class Answering:
         token = sequence.draw(logits)
         sequence.append(token)
         ends, plain = self._model.ends(token), self._model.piece(token)
-        self._report(sequence, token, logits, "" if ends else sequence.piece(token, plain), ends=ends)
+        most = sequence.job.logprobs
+        if most is not None and (not ends or sequence.job.echo):
+            report = logprobs.report(logits, token, most, self._model.spell)
+            sequence.unshown.append((sequence.text.read, report))
+        self._report(sequence, "" if ends else sequence.piece(token, plain))
         if ends or sequence.text.stopped:
             return "stop"
         if sequence.matcher is not None and sequence.matcher.finished:
@@ -47,15 +51,14 @@ class Answering:
             return "length"
         return "repetition" if sequence.repeats_itself(plain) else None
 
-    def _report(
-        self, sequence: Sequence, token: int, logits: NDArray[np.float32], text: str, *, ends: bool
-    ) -> None:
-        most = sequence.job.logprobs
-        if most is not None and (not ends or sequence.job.echo):
-            logprob = logprobs.report(logits, token, most, self._model.spell)
-            self._emit(AnswerText(sequence.request, text, sequence.count_new_tokens(), (logprob,)))
-        elif text:
-            self._emit(AnswerText(sequence.request, text, sequence.count_new_tokens()))
+    def finish(self, sequence: Sequence) -> None:
+        """Report the text that was withheld."""
+        self._report(sequence, sequence.text.finish())
+
+    def _report(self, sequence: Sequence, text: str) -> None:
+        reports = sequence.shown_reports() if sequence.unshown else ()
+        if text or reports:
+            self._emit(AnswerText(sequence.request, text, sequence.count_new_tokens(), reports))
 
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
         """The grammar has stopped: the answer is complete, or the matcher failed."""

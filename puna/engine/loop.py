@@ -18,7 +18,7 @@ from puna.engine.batch import Batch, Share
 from puna.engine.drafts import Proposer
 from puna.engine.libllama import POOL_FULL, Context, LlamaModel
 from puna.engine.media import EncoderCache, MediaSpan
-from puna.engine.messages import AnswerText, Event, Finished, failure
+from puna.engine.messages import Event, Finished, failure
 from puna.engine.prefix_cache import PrefixCache
 from puna.engine.scheduler import BatchScheduler
 from puna.engine.scoring import Scoring
@@ -266,9 +266,7 @@ class BatchLoop:
     # The end of a request
 
     def _finish(self, sequence: Sequence, reason: Ended) -> None:
-        rest = sequence.text.finish()
-        if rest:
-            self._emit(AnswerText(sequence.request, rest, sequence.count_new_tokens()))
+        self._answering.finish(sequence)
         self._emit(Finished(sequence.request, sequence.finish(reason)))
         self._retain(sequence)
 

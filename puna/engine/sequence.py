@@ -37,6 +37,8 @@ class Sequence:
     sampler: Sampler
     matcher: Matcher | None
     text: TextStream
+    unshown: list[tuple[int, TokenLogprob]] = field(default_factory=list)
+    """Reports of tokens that may belong to a stop string, and where in the text each token begins."""
     visible: dict[int, bytes] = field(default_factory=dict)
     """Control tokens that appear in the answer, with their text."""
     bias: Bias | None = None
@@ -202,6 +204,14 @@ class Sequence:
     def piece(self, token: int, plain: bytes) -> str:
         """The text that `token` completes. `plain`: its bytes in the vocabulary."""
         return self.text.feed(self.visible.get(token, plain))
+
+    def shown_reports(self) -> tuple[TokenLogprob, ...]:
+        """The new reports of tokens that begin in the text shown so far: never those of a stop string."""
+        text = self.text
+        all_shown = text.shown == text.read and not text.stopped
+        ready = tuple(report for begin, report in self.unshown if all_shown or begin < text.shown)
+        del self.unshown[: len(ready)]
+        return ready
 
     def repeats_itself(self, plain: bytes) -> bool:
         """Count repeats of the last token, whose bytes are `plain`; whether there are too many."""

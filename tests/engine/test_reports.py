@@ -64,6 +64,20 @@ async def test_the_length_of_the_prompt_comes_first_and_every_token_is_counted(s
     assert cached[0] == 0 < cached[1]
 
 
+@pytest.mark.parametrize("stop", ["two", "e two", "two three", " four", "two, too", "four, too", "one"])
+async def test_reports_are_those_of_the_text_before_a_stop_string(tmp_path: Path, stop: str) -> None:
+    scripted_model(tmp_path / "m.gguf", "one two three four")
+    async with loaded(tmp_path / "m.gguf") as engine:
+        asked = job("x", logprobs=0, stop=(stop,))
+        deltas = [step async for step in engine.generate(asked) if isinstance(step, Delta)]
+    tokens = [token.token for delta in deltas for token in delta.logprobs]
+    told, text = "one two three four".partition(stop)[0], "".join(delta.text for delta in deltas)
+    assert text == told
+    # A stop string may begin inside a token.
+    assert "".join(tokens).startswith(told)
+    assert len("".join(tokens[:-1])) < max(len(told), 1)
+
+
 async def test_a_token_without_text_is_reported_too(tmp_path: Path) -> None:
     scripted_model(tmp_path / "m.gguf", ["<|mark|>", "word"], control=["<|mark|>"])
     assert [token.token for token in await reported(tmp_path / "m.gguf", 0)] == ["<|mark|>", "word"]
