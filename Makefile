@@ -57,7 +57,7 @@ check: .venv/tests
 		$(BIN)/pytest -q $(UNIT) $(addprefix --ignore=tests/chat/,$(NOT_UNIT)); wait $$types
 
 # These run beside the others, with which they share no port; each half takes about as long.
-COMPUTES := $(addprefix tests/,chat engine gguf inference kernels library scheduling)
+COMPUTES := $(addprefix tests/,chat engine gguf kernels library scheduling)
 
 test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(AARCH64) $(CHROMIUM)
 	@mkdir -p .cache; nice $(BIN)/pytest -q -p no:cacheprovider $(COMPUTES) > .cache/computes.txt 2>&1 & computes=$$!; \
