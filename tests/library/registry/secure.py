@@ -84,7 +84,10 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[str]:
                 threading.Thread(target=one, args=(connection,), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)  # ends `accept`
 
 
 def join(connection: socket.socket, upstream: str) -> None:

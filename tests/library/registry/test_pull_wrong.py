@@ -126,7 +126,8 @@ class _answering:
 
     def __enter__(self) -> str:
         self._socket = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._server = threading.Thread(target=self._serve, daemon=True)
+        self._server.start()
         return f"127.0.0.1:{self._socket.getsockname()[1]}"
 
     def _serve(self) -> None:
@@ -140,6 +141,8 @@ class _answering:
                 connection.sendall(self._answer)
 
     def __exit__(self, *error: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # ends `accept`
+        self._server.join()
         self._socket.close()
 
 
