@@ -8,7 +8,7 @@ import numpy as np
 from gguf import GGUFReader, GGUFWriter
 
 from tests.model_parts import F32, Shape, Weights, add_decoder, byte_vocabulary, finish, model_writer
-from tests.ollama_models import rewritten
+from tests.ollama_models import projector_renamed, rewritten
 
 _PATCH, _INNER, _FFN, _BLOCKS = 14, 64, 96, 4
 
@@ -75,13 +75,6 @@ _QWEN25VL = {
 
 def qwen25vl(model: Path, projector: Path, target: Path) -> Path:
     """A Qwen 2.5 VL with its projector inside."""
-
-    def named(name: str) -> str:
-        for part, other in _QWEN25VL.items():
-            if name.startswith(part):
-                return name.replace(part, other, 1)
-        return name
-
     sizes = ("block_count", "embedding_length", "patch_size", "attention.head_count")
     sizes += ("attention.layer_norm_epsilon",)
     fields = GGUFReader(projector).fields
@@ -91,6 +84,6 @@ def qwen25vl(model: Path, projector: Path, target: Path) -> Path:
         target,
         "qwen25vl",
         key=lambda name: name.replace("qwen2vl.", "qwen25vl.").replace("dimension_sections", "mrope_section"),
-        tensor=named,
+        tensor=projector_renamed(_QWEN25VL),
         more={**vision, "qwen25vl.vision.fullatt_block_indexes": [1, 3]},
     )

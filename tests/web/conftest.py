@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -72,3 +72,12 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     context.close()
     assert [url for url in asked if not url.startswith((server.url, "blob:", "data:"))] == []
     assert failed == []
+
+
+@pytest.fixture
+def opened(add_scripted: Callable[..., list[bytes]], page: Page) -> Page:
+    """The page, with the model `talker`."""
+    add_scripted("talker", "An answer.")
+    page.reload()
+    expect(page.get_by_label("Model").first).to_have_value("talker:latest")
+    return page

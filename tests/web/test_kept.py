@@ -37,14 +37,6 @@ GET = """(id) => new Promise((resolve) => {
 })"""
 
 
-@pytest.fixture
-def opened(add_scripted: Callable[..., list[bytes]], page: Page) -> Page:
-    add_scripted("talker", "An answer.")
-    page.reload()
-    expect(page.get_by_label("Model").first).to_have_value("talker:latest")
-    return page
-
-
 def send(page: Page, text: str) -> None:
     page.get_by_label("Message").fill(text)
     page.get_by_label("Message").press("Enter")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,6 @@ EXPORTED = [
         },
     }
 ]  # fmt: skip
-
-
-@pytest.fixture
-def opened(add_scripted: Callable[..., list[bytes]], page: Page) -> Page:
-    add_scripted("talker", "An answer.")
-    page.reload()
-    expect(page.get_by_label("Model").first).to_have_value("talker:latest")
-    return page
 
 
 def imported(page: Page, tmp_path: Path, content: Any) -> None:

@@ -38,14 +38,6 @@ FILL = """async ([chats, size]) => {
 
 
 @pytest.fixture
-def opened(add_scripted: Callable[..., list[bytes]], page: Page) -> Page:
-    add_scripted("talker", "An answer.")
-    page.reload()
-    expect(page.get_by_label("Model").first).to_have_value("talker:latest")
-    return page
-
-
-@pytest.fixture
 def filled(opened: Page) -> Page:
     """The page of a person with many chats with pictures, which an earlier page stored whole."""
     opened.evaluate(FILL, [CHATS, PICTURE])

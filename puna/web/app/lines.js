@@ -3,7 +3,7 @@
 /** Yields each line that is not empty. @param {ReadableStream<Uint8Array>} bytes */
 export async function* lines(bytes) {
   const reader = bytes.pipeThrough(new TextDecoderStream()).getReader();
-  // A line may be long: joined only once, it costs no square of that.
+  // Joined once a line: joining at each piece would take quadratic time for a long one.
   let pieces = [];
   for (;;) {
     const { value = "", done } = await reader.read();
